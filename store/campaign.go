@@ -1,0 +1,293 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrNoCampaign is returned for a name that is not in the queue.
+var ErrNoCampaign = errors.New("no such campaign")
+
+// A Snapshot is everything that sending a campaign needs besides its recipients, as it is kept in the queue. It holds
+// no secrets: the campaign file's ${VARIABLES} are unexpanded.
+type Snapshot struct {
+	Path          string // the campaign file's, for messages to a person
+	Source        []byte // its text
+	Columns       []string
+	Files         map[string][]byte // templates, attachments, …: by the path that the campaign file uses
+	MessageDomain string            // right side of each Message-ID
+	Durability    string            // strict or process
+}
+
+// A Campaign is what the queue knows about one.
+type Campaign struct {
+	ID                         int64
+	Name                       string
+	Created, Updated           time.Time
+	Started, Finished, NextDue time.Time // zero: not yet; nothing waits
+	Path                       string
+	Durability                 string
+	Columns                    []string
+	Rate                       float64 // messages a second while it was last drained
+	Counts                     Counts
+}
+
+// A ChangedError says that a campaign whose first message has left would be sent differently from now on.
+type ChangedError struct {
+	Campaign string
+	What     []string // the campaign file, or paths of templates and attachments
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("campaign %q has begun to be sent, and since then there is a change in %s: "+
+		"put it back, choose another name, or go on with the change by --accept-changes", e.Campaign, strings.Join(e.What, ", "))
+}
+
+// Campaigns lists the campaigns in the order in which they were made.
+func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
+	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), path, durability, columns, rate,
+		coalesce((SELECT min(due) FROM job WHERE job.campaign = campaign.id AND state = 'queued'), 0) FROM campaign ORDER BY id`)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close()
+	var all []Campaign
+	for rows.Next() {
+		var c Campaign
+		var created, updated, started, finished, due int64
+		var columns string
+		if err := rows.Scan(&c.ID, &c.Name, &created, &updated, &started, &finished, &c.Path, &c.Durability, &columns, &c.Rate, &due); err != nil {
+			return nil, explain(err)
+		}
+		if err := json.Unmarshal([]byte(columns), &c.Columns); err != nil {
+			return nil, fmt.Errorf("campaign %q: columns: %w", c.Name, err)
+		}
+		c.Created, c.Updated = fromMillis(created), fromMillis(updated)
+		c.Started, c.Finished, c.NextDue = fromMillis(started), fromMillis(finished), fromMillis(due)
+		all = append(all, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explain(err)
+	}
+	for i := range all {
+		if all[i].Counts, err = counts(ctx, s.readDB, all[i].ID); err != nil {
+			return nil, explain(err)
+		}
+	}
+	return all, nil
+}
+
+// Campaign is the one of that name, or ErrNoCampaign.
+func (s *Store) Campaign(ctx context.Context, name string) (Campaign, error) {
+	all, err := s.Campaigns(ctx)
+	if err != nil {
+		return Campaign{}, err
+	}
+	names := make([]string, len(all))
+	for i, c := range all {
+		if c.Name == name {
+			return c, nil
+		}
+		names[i] = c.Name
+	}
+	if len(all) == 0 {
+		return Campaign{}, fmt.Errorf("%w: %q; the queue %s is empty", ErrNoCampaign, name, s.path)
+	}
+	return Campaign{}, fmt.Errorf("%w: %q; there are: %s", ErrNoCampaign, name, strings.Join(names, ", "))
+}
+
+// counts reads the tally, and counts the few rows that a process holds.
+func counts(ctx context.Context, db interface {
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}, id int64) (Counts, error) {
+	var c Counts
+	rows, err := db.QueryContext(ctx, `SELECT state, n FROM tally WHERE campaign = ?1
+		UNION ALL SELECT state, count(*) FROM job INDEXED BY job_held WHERE campaign = ?1 AND state IN ('claimed', 'sending') GROUP BY state`, id)
+	if err != nil {
+		return c, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var state string
+		var n int64
+		if err := rows.Scan(&state, &n); err != nil {
+			return c, err
+		}
+		if field := c.of(state); field != nil {
+			*field = n
+		}
+	}
+	return c, rows.Err()
+}
+
+// Snapshot reads the snapshot of a campaign.
+func (s *Store) Snapshot(ctx context.Context, name string) (Snapshot, error) {
+	c, err := s.Campaign(ctx, name)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	snap := Snapshot{Path: c.Path, Columns: c.Columns, Durability: c.Durability, Files: map[string][]byte{}}
+	if err := s.readDB.QueryRowContext(ctx, "SELECT source, message_domain FROM campaign WHERE id = ?1", c.ID).Scan(&snap.Source, &snap.MessageDomain); err != nil {
+		return Snapshot{}, explain(err)
+	}
+	rows, err := s.readDB.QueryContext(ctx, "SELECT path, sha256, bytes FROM snapshot JOIN content USING (sha256) WHERE campaign = ?1", c.ID)
+	if err != nil {
+		return Snapshot{}, explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var path, sum string
+		var content []byte
+		if err := rows.Scan(&path, &sum, &content); err != nil {
+			return Snapshot{}, explain(err)
+		}
+		if digest(content) != sum {
+			return Snapshot{}, fmt.Errorf("campaign %q: %s in the queue does not have the checksum that was written down with it: the queue is damaged", name, path)
+		}
+		snap.Files[path] = content
+	}
+	return snap, explain(rows.Err())
+}
+
+// saveSnapshot writes a campaign's snapshot, inside the caller's transaction, and returns the campaign's id and how the CSV's columns map to
+// the positions of the stored rows. A snapshot that differs from the one that has begun to be sent is a ChangedError,
+// unless accept.
+func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, accept bool) (id int64, position []int, err error) {
+	sums := map[string]string{}
+	for path, content := range snap.Files {
+		sums[path] = digest(content)
+	}
+	now := millis(time.Now())
+
+	var started sql.NullInt64
+	var source []byte
+	var stored string
+	err = s.writer.QueryRowContext(ctx, "SELECT id, started, source, columns FROM campaign WHERE name = ?1", name).Scan(&id, &started, &source, &stored)
+	var columns []string
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		salt := make([]byte, 8)
+		if _, err := rand.Read(salt); err != nil {
+			return 0, nil, err
+		}
+		err = s.writer.QueryRowContext(ctx, `INSERT INTO campaign (name, created, updated, path, source, columns, message_domain, message_salt, durability)
+			VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8) RETURNING id`,
+			name, now, now, snap.Path, snap.Source, snap.MessageDomain, hex.EncodeToString(salt), snap.Durability).Scan(&id)
+		if err != nil {
+			return 0, nil, err
+		}
+	case err != nil:
+		return 0, nil, err
+	default:
+		if err := json.Unmarshal([]byte(stored), &columns); err != nil {
+			return 0, nil, fmt.Errorf("campaign %q: columns: %w", name, err)
+		}
+		if started.Valid && !accept {
+			changed, err := s.changed(ctx, id, sums)
+			if err != nil {
+				return 0, nil, err
+			}
+			if string(source) != string(snap.Source) {
+				changed = append([]string{"the campaign file"}, changed...)
+			}
+			if len(changed) > 0 {
+				return 0, nil, &ChangedError{Campaign: name, What: changed}
+			}
+		}
+		if err := s.exec(ctx, "UPDATE campaign SET updated = ?1, path = ?2, source = ?3, durability = ?4 WHERE id = ?5", now, snap.Path, snap.Source, snap.Durability, id); err != nil {
+			return 0, nil, err
+		}
+		if err := s.exec(ctx, "DELETE FROM snapshot WHERE campaign = ?1", id); err != nil {
+			return 0, nil, err
+		}
+	}
+
+	position = make([]int, len(snap.Columns))
+	for i, column := range snap.Columns {
+		if position[i] = slices.Index(columns, column); position[i] < 0 {
+			position[i] = len(columns)
+			columns = append(columns, column)
+		}
+	}
+	encoded, err := json.Marshal(columns)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := s.exec(ctx, "UPDATE campaign SET columns = ?1 WHERE id = ?2", string(encoded), id); err != nil {
+		return 0, nil, err
+	}
+	for path, content := range snap.Files {
+		if err := s.exec(ctx, "INSERT INTO content (sha256, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING", sums[path], nonNil(content)); err != nil {
+			return 0, nil, err
+		}
+		if err := s.exec(ctx, "INSERT INTO snapshot (campaign, path, sha256) VALUES (?1, ?2, ?3)", id, path, sums[path]); err != nil {
+			return 0, nil, err
+		}
+	}
+	err = s.exec(ctx, "DELETE FROM content WHERE sha256 NOT IN (SELECT sha256 FROM snapshot)")
+	return id, position, err
+}
+
+// changed lists the paths whose content differs from the stored snapshot's.
+func (s *Store) changed(ctx context.Context, id int64, sums map[string]string) ([]string, error) {
+	rows, err := s.writer.QueryContext(ctx, "SELECT path, sha256 FROM snapshot WHERE campaign = ?1", id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var changed []string
+	stored := map[string]bool{}
+	for rows.Next() {
+		var path, sum string
+		if err := rows.Scan(&path, &sum); err != nil {
+			return nil, err
+		}
+		stored[path] = true
+		if sums[path] != sum {
+			changed = append(changed, path)
+		}
+	}
+	for path := range sums {
+		if !stored[path] {
+			changed = append(changed, path)
+		}
+	}
+	slices.Sort(changed)
+	return changed, rows.Err()
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// nonNil keeps an empty file an empty blob: the driver stores a nil slice as NULL.
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,117 @@
+// Package store is the queue: one durable row for each recipient of each campaign, in SQLite.
+//
+// A campaign's rows are loaded in one transaction together with a snapshot of everything that sending them needs. A
+// process that wants to drain the campaign takes its Lease, which only one process can hold; whatever an earlier, dead
+// holder left half done is recovered then. The holder claims rows in batches, records that a message is about to leave
+// (begin), and records what became of it (finish).
+//
+// The order of these writes is the product. Before the last byte of a message may leave, its row is durably `sending`;
+// only a row that is durably `claimed` can become so, and only by the owner and attempt number that claimed it. A
+// process that dies therefore leaves each row in one of three places: `queued` or `claimed`, and then nothing was sent
+// and it is queued again; `sending`, and then only the server knows, so it becomes `in_doubt` and is never sent again
+// without a person's decision; or in an end state. No moment of death makes a second copy or loses a row.
+package store
+
+import "time"
+
+// A State is where a recipient stands.
+type State string
+
+// The states of a recipient. `deferred` is not one: it is what a queued row with attempts is called.
+const (
+	Queued     State = "queued"
+	Claimed    State = "claimed"
+	Sending    State = "sending"
+	Sent       State = "sent"
+	Failed     State = "failed"
+	InDoubt    State = "in_doubt"
+	Suppressed State = "suppressed"
+	Invalid    State = "invalid"
+)
+
+// StateInfo is one row of the state table.
+type StateInfo struct {
+	State    State
+	Meaning  string
+	LeavesBy string
+}
+
+// States is the state table, in the order in which a recipient goes through it. `mailblast help states` prints it.
+func States() []StateInfo {
+	return []StateInfo{
+		{Queued, "waiting; due says from when. With attempts > 0 it is shown as deferred", "claim"},
+		{Claimed, "in a worker's batch; provably not sent", "begin, release; recover → queued"},
+		{Sending, "the last byte may have left", "finish; recover → in_doubt"},
+		{Sent, "the server answered 2xx after the final dot; its reply is kept", "final"},
+		{Failed, "permanently refused, or given up; the reply is kept", "retry --failed"},
+		{InDoubt, "the connection or the process died before the reply", "retry --in-doubt, later evidence"},
+		{Suppressed, "on the suppression list: never sent", "final"},
+		{Invalid, "the CSV row cannot be mailed; the reason is kept", "final"},
+	}
+}
+
+// A Job is one claimed recipient. Owner and Attempt are the fence: every later change carries them, and changes nothing
+// if the row was claimed by somebody else since.
+type Job struct {
+	ID        int64
+	Campaign  string
+	Address   string // as it stands between angle brackets in RCPT TO
+	Domain    string
+	MessageID string // without angle brackets; fixed when the row was made
+	Owner     string
+	Fields    []byte // JSON list of the CSV row's values, by position in Campaign.Columns
+	Attempt   int    // this one included, from 1
+}
+
+// An Outcome ends a claim.
+type Outcome struct {
+	Job     Job
+	State   State
+	Due     time.Time // for Queued: not before
+	Counted bool      // for Queued: this attempt counts; false when nothing was tried, or the server only throttled
+	Code    int       // the server's reply; 0 when there was none
+	Status  string    // RFC 3463 enhanced status code
+	Text    string
+	Server  string
+}
+
+// Counts is how many recipients are in each state. Deferred is contained in Queued.
+type Counts struct {
+	Queued, Claimed, Sending, Sent, Failed, InDoubt, Suppressed, Invalid, Deferred int64
+}
+
+// Pending is how many recipients have no end state yet.
+func (c Counts) Pending() int64 { return c.Queued + c.Claimed + c.Sending }
+
+// Total is the number of recipients.
+func (c Counts) Total() int64 {
+	return c.Pending() + c.Sent + c.Failed + c.InDoubt + c.Suppressed + c.Invalid
+}
+
+// of is the field that counts a state; deferred is not a State and has its own row.
+func (c *Counts) of(state string) *int64 {
+	switch State(state) {
+	case Queued:
+		return &c.Queued
+	case Claimed:
+		return &c.Claimed
+	case Sending:
+		return &c.Sending
+	case Sent:
+		return &c.Sent
+	case Failed:
+		return &c.Failed
+	case InDoubt:
+		return &c.InDoubt
+	case Suppressed:
+		return &c.Suppressed
+	case Invalid:
+		return &c.Invalid
+	case deferred:
+		return &c.Deferred
+	}
+	return nil
+}
+
+// deferred is the tally's name for queued rows with attempts.
+const deferred = "deferred"

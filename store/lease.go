@@ -1,0 +1,338 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// ErrHeld is returned when another process is draining the campaign.
+var ErrHeld = errors.New("another process is sending this campaign")
+
+// A Lease is the right to change a campaign's rows. One process has it at a time; the operating system takes it away
+// when the process dies, however it dies.
+type Lease struct {
+	store *Store
+	lock  *flock.Flock
+	name  string
+	owner string
+
+	// Read from the campaign's row; zero until it exists.
+	id           int64
+	domain, salt string
+	durability   string
+	started      bool
+
+	rate rateMeter // touched under store.mu
+}
+
+// Acquire takes the lease of the campaign of that name, which need not exist yet: Load makes it. ErrHeld when another
+// process has it. Call Recover before the first Claim.
+func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
+	dir := s.path + ".locks"
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("campaign lock: %w", err)
+	}
+	// The lock is a file of its own, as a record lock on the database would be dropped by any close of it. It is never
+	// removed: a process could hold the removed file while the next one locks a new one.
+	sum := sha256.Sum256([]byte(name))
+	lock := flock.New(filepath.Join(dir, hex.EncodeToString(sum[:8])), flock.SetPermissions(0o600))
+	switch ok, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("campaign lock: %w", err)
+	case !ok:
+		return nil, fmt.Errorf("campaign %q: %w", name, ErrHeld)
+	}
+	token := make([]byte, 6)
+	if _, err := rand.Read(token); err != nil {
+		return nil, err
+	}
+	l := &Lease{store: s, lock: lock, name: name, owner: fmt.Sprintf("%s.%d.%x", bootID(), os.Getpid(), token)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := l.read(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		l.lock.Unlock()
+		return nil, explain(err)
+	}
+	return l, nil
+}
+
+// Release gives the lease up.
+func (l *Lease) Release() error { return l.lock.Unlock() }
+
+// read takes what every claim needs from the campaign's row. The caller holds store.mu.
+func (l *Lease) read(ctx context.Context) error {
+	return l.store.writer.QueryRowContext(ctx, "SELECT id, message_domain, message_salt, durability, started IS NOT NULL FROM campaign WHERE name = ?1", l.name).
+		Scan(&l.id, &l.domain, &l.salt, &l.durability, &l.started)
+}
+
+// Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
+// uncounted; rows that were sending are in doubt. After a reboot under durability: process a row that reads claimed may have been
+// sending, because that write was still on its way to the disk: it is in doubt too.
+func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) {
+	if l.id == 0 {
+		return 0, 0, nil
+	}
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.writeAs(ctx, "strict", func(ctx context.Context) error {
+		rows, err := s.writer.QueryContext(ctx, "SELECT id, state, attempt, owner FROM job INDEXED BY job_held WHERE campaign = ?1 AND state IN ('claimed', 'sending')", l.id)
+		if err != nil {
+			return err
+		}
+		type held struct {
+			id      int64
+			attempt int
+			doubt   bool
+		}
+		var all []held
+		for rows.Next() {
+			var h held
+			var state, owner string
+			if err := rows.Scan(&h.id, &state, &h.attempt, &owner); err != nil {
+				rows.Close()
+				return err
+			}
+			boot, _, _ := strings.Cut(owner, ".")
+			h.doubt = State(state) == Sending || l.durability == "process" && boot != bootID()
+			all = append(all, h)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		delta := map[string]int64{}
+		now := millis(time.Now())
+		for _, h := range all {
+			if h.doubt {
+				inDoubt++
+				delta[string(InDoubt)]++
+				err = s.exec(ctx, "UPDATE job SET state = 'in_doubt', owner = NULL, updated = ?1, code = 0, status = '', text = 'the run ended before the reply of the server was written down', server = '' WHERE id = ?2", now, h.id)
+			} else {
+				requeued++
+				delta[string(Queued)]++
+				if h.attempt > 1 {
+					delta[deferred]++
+				}
+				err = s.exec(ctx, "UPDATE job SET state = 'queued', owner = NULL, updated = ?1, attempt = attempt - 1 WHERE id = ?2", now, h.id)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return s.count(ctx, l.id, delta)
+	})
+	if err != nil {
+		return 0, 0, explain(err)
+	}
+	return requeued, inDoubt, nil
+}
+
+// Claim takes up to n rows that are due, the longest due first. It is durable when it returns, whatever the durability of the
+// campaign: after a power cut a row that reads queued was certainly not sent since.
+func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var jobs []Job
+	err := s.writeAs(ctx, "strict", func(ctx context.Context) error {
+		st, err := s.prepare(ctx, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
+			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5)
+			RETURNING id, address, fields, attempt`)
+		if err != nil {
+			return err
+		}
+		now := millis(time.Now())
+		rows, err := st.QueryContext(ctx, l.owner, now, l.id, now, n)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		delta := map[string]int64{}
+		for rows.Next() {
+			j := Job{Campaign: l.name, Owner: l.owner}
+			if err := rows.Scan(&j.ID, &j.Address, &j.Fields, &j.Attempt); err != nil {
+				return err
+			}
+			j.Domain = j.Address[strings.LastIndexByte(j.Address, '@')+1:]
+			j.MessageID = l.messageID(j.ID)
+			jobs = append(jobs, j)
+			delta[string(Queued)]--
+			if j.Attempt > 1 {
+				delta[deferred]--
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return s.count(ctx, l.id, delta)
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	return jobs, nil
+}
+
+// messageID is made of what never changes: the row's id, and the campaign's salt and domain.
+func (l *Lease) messageID(id int64) string {
+	return strconv.FormatInt(id, 16) + "." + l.salt + "@" + l.domain
+}
+
+// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
+// (claimed → sending). It returns the jobs of begin that this owner still held; the message of any other must not be
+// completed. When it returns without an error, everything is as durable as the campaign's durability says. After an
+// error nothing of it was written, and it can be repeated.
+//
+// Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
+// is awaited, and the one whose envelope went out with it.
+func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept []Job, err error) {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.writeAs(ctx, l.durability, func(ctx context.Context) error {
+		kept = kept[:0]
+		at := time.Now()
+		now := millis(at)
+		delta := map[string]int64{}
+		for i := range finish {
+			if err := l.finish(ctx, &finish[i], now, delta); err != nil {
+				return err
+			}
+		}
+		for _, j := range begin {
+			n, err := s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1 WHERE id = ?2 AND owner = ?3 AND attempt = ?4 AND state = 'claimed'",
+				now, j.ID, j.Owner, j.Attempt)
+			if err != nil {
+				return err
+			}
+			if n == 1 {
+				kept = append(kept, j)
+			}
+		}
+		if len(kept) > 0 && !l.started {
+			if err := s.exec(ctx, "UPDATE campaign SET started = coalesce(started, ?1) WHERE id = ?2", now, l.id); err != nil {
+				return err
+			}
+		}
+		if rate, ok := l.rate.add(at, len(finish)); ok {
+			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
+				return err
+			}
+		}
+		return s.count(ctx, l.id, delta)
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	l.started = l.started || len(kept) > 0
+	return kept, nil
+}
+
+// finish writes one outcome, inside the caller's transaction. An outcome of a claim that was lost changes nothing.
+func (l *Lease) finish(ctx context.Context, o *Outcome, now int64, delta map[string]int64) error {
+	s := l.store
+	attempt := o.Job.Attempt
+	if o.State == Queued && !o.Counted {
+		attempt--
+	}
+	n, err := s.changes(ctx, `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
+		WHERE id = ?9 AND owner = ?10 AND attempt = ?11 AND state IN ('claimed', 'sending')`,
+		string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, attempt, now, o.Job.ID, o.Job.Owner, o.Job.Attempt)
+	if err != nil || n == 0 {
+		return err
+	}
+	delta[string(o.State)]++
+	if o.State != Queued {
+		return nil
+	}
+	if attempt > 0 {
+		delta[deferred]++
+	}
+	if o.Code == 0 && o.Text == "" {
+		return nil
+	}
+	return s.exec(ctx, "INSERT INTO attempt (job, at, state, code, status, text, server) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		o.Job.ID, now, string(o.State), o.Code, o.Status, o.Text, o.Server)
+}
+
+// Pending counts what is left, and says when the next row is due (zero when none is queued).
+func (l *Lease) Pending(ctx context.Context) (counts Counts, nextDue time.Time, err error) {
+	c, err := l.store.Campaign(ctx, l.name)
+	return c.Counts, c.NextDue, err
+}
+
+// Finish marks the campaign as finished if nothing is left to do.
+func (l *Lease) Finish(ctx context.Context) error {
+	s := l.store
+	return explain(s.write(ctx, func(ctx context.Context) error {
+		c, err := counts(ctx, s.writer, l.id)
+		if err != nil || c.Pending() > 0 {
+			return err
+		}
+		now := millis(time.Now())
+		return s.exec(ctx, "UPDATE campaign SET finished = coalesce(finished, ?1), updated = ?2 WHERE id = ?3", now, now, l.id)
+	}))
+}
+
+// Retry puts rows in state from (Failed or InDoubt) back to queued, with no attempts counted and due at once; their
+// last reply goes to the history. It returns how many.
+func (l *Lease) Retry(ctx context.Context, from State) (n int64, err error) {
+	s := l.store
+	err = s.write(ctx, func(ctx context.Context) error {
+		now := millis(time.Now())
+		if err := s.exec(ctx, `INSERT INTO attempt (job, at, state, code, status, text, server)
+			SELECT id, updated, state, code, status, text, server FROM job WHERE campaign = ?1 AND state = ?2`, l.id, string(from)); err != nil {
+			return err
+		}
+		n, err = s.changes(ctx, "UPDATE job SET state = 'queued', attempt = 0, due = 0, updated = ?1, code = 0, status = '', text = '', server = '' WHERE campaign = ?2 AND state = ?3", now, l.id, string(from))
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := s.exec(ctx, "UPDATE campaign SET finished = NULL, updated = ?1 WHERE id = ?2", now, l.id); err != nil {
+			return err
+		}
+		return s.count(ctx, l.id, map[string]int64{string(from): -n, string(Queued): n})
+	})
+	return n, explain(err)
+}
+
+// bootID names this start of the machine, so that rows that were held before a reboot can be told. "" where the system has no such name.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(b))
+}
+
+// A rateMeter measures outcomes a second, and says once in a while that it is time to write the figure down.
+type rateMeter struct {
+	since time.Time
+	n     int
+}
+
+func (m *rateMeter) add(now time.Time, n int) (rate float64, ok bool) {
+	if m.since.IsZero() {
+		m.since = now
+	}
+	m.n += n
+	passed := now.Sub(m.since)
+	if passed < 2*time.Second {
+		return 0, false
+	}
+	rate = float64(m.n) / passed.Seconds()
+	m.since, m.n = now, 0
+	return rate, true
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+//go:embed schema/sqlite/*.sql
+var schema embed.FS
+
+// applicationID marks a file as a mailblast queue (PRAGMA application_id): "mblq".
+const applicationID = 0x6d626c71
+
+// ErrNoQueue is returned by Open when there is no queue file and none was to be made.
+var ErrNoQueue = errors.New("there is no queue yet")
+
+// A Store is an open queue. Its methods may be called by many goroutines; writes are serialised.
+type Store struct {
+	path string
+
+	mu         sync.Mutex // guards the writer and everything prepared on it
+	writer     *sql.Conn
+	prepared   map[string]*sql.Stmt
+	durability string // what the writer's synchronous pragma was last set for
+
+	writeDB, readDB *sql.DB
+}
+
+// Open opens the queue at path. With create, a queue that is not there is made, readable by its owner only (0600, in a
+// folder 0700). A file that is not a queue, is damaged, or was made by a newer version is refused and left as it is.
+func Open(ctx context.Context, path string, create bool) (*Store, error) {
+	if err := prepareFile(path, create); err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, prepared: map[string]*sql.Stmt{}, durability: "strict"}
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("queue %s: %w", path, explain(err))
+	}
+	return s, nil
+}
+
+// Path is the file's.
+func (s *Store) Path() string { return s.path }
+
+func (s *Store) open(ctx context.Context) (err error) {
+	// An absolute path, escaped: a question mark in a file name is not the start of the parameters.
+	abs, err := filepath.Abs(s.path)
+	if err != nil {
+		return err
+	}
+	name := (&url.URL{Scheme: "file", Path: abs}).String()
+	if s.writeDB, err = sql.Open("sqlite3", name+"?mode=rw&_busy_timeout=10000&_txlock=immediate&_foreign_keys=on&_synchronous=FULL&_cache_size=-16000&_mutex=no"); err != nil {
+		return err
+	}
+	if s.writer, err = s.writeDB.Conn(ctx); err != nil {
+		return err
+	}
+	// What the file is comes before anything that could change it: journal_mode=WAL rewrites the header.
+	if err = s.migrate(ctx); err != nil {
+		return err
+	}
+	s.readDB, err = sql.Open("sqlite3", name+"?mode=rw&_busy_timeout=10000&_query_only=on&_cache_size=-4000&_mutex=no")
+	return err
+}
+
+// Close closes the queue. The last process to close it also folds the write-ahead log back into the file.
+func (s *Store) Close() error {
+	var errs []error
+	if s.readDB != nil {
+		errs = append(errs, s.readDB.Close())
+	}
+	for _, st := range s.prepared {
+		errs = append(errs, st.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
+	}
+	if s.writeDB != nil {
+		errs = append(errs, s.writeDB.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepareFile makes sure that there is a file that may be a queue. SQLite would make a missing one world-readable, and
+// would take an empty one or a text file that happens to be there for a fresh database.
+func prepareFile(path string, create bool) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !create {
+			return fmt.Errorf("%w: %s", ErrNoQueue, path)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("queue: make its folder: %w", err)
+		}
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+		return f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	defer f.Close()
+	head := make([]byte, 16)
+	switch n, err := io.ReadFull(f, head); {
+	case n == 0 && errors.Is(err, io.EOF):
+		return nil // made by a run that died before the schema was in it
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("queue %s: %w", path, err)
+	case string(head[:n]) != "SQLite format 3\x00":
+		return fmt.Errorf("queue %s: this is not a mailblast queue; it was left as it is. Name another file with --db", path)
+	}
+	return nil
+}
+
+// migrate brings the schema to this version, one transaction a step, and refuses what it does not know.
+func (s *Store) migrate(ctx context.Context) error {
+	steps, err := fs.Glob(schema, "schema/sqlite/*.sql")
+	if err != nil {
+		return err
+	}
+	id, version, err := s.identity(ctx)
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return fmt.Errorf("it was made by a newer version of mailblast (schema %d, this one knows %d); it was left as it is. Use that version", version, len(steps))
+	}
+	var tables int
+	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
+	if id != applicationID && tables > 0 {
+		return errors.New("this SQLite database is not a mailblast queue; it was left as it is. Name another file with --db")
+	}
+	if _, err := s.writer.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
+		return err
+	}
+	for ; version < len(steps); version++ {
+		sql, err := schema.ReadFile(steps[version])
+		if err != nil {
+			return err
+		}
+		err = s.write(ctx, func(ctx context.Context) error {
+			// Another process may have done it while this one waited for the lock.
+			if _, now, err := s.identity(ctx); err != nil || now > version {
+				return err
+			}
+			_, err := s.writer.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d", sql, applicationID, version+1))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("schema %d: %w", version+1, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) identity(ctx context.Context) (id, version int, err error) {
+	if err = s.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return 0, 0, err
+	}
+	err = s.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	return id, version, err
+}
+
+// write runs do in one immediate transaction that is on the disk when write returns nil, waiting for other writers as long as ctx allows.
+// The transaction itself is not cancelled half way: what is written down is worth more than a quick end.
+func (s *Store) write(ctx context.Context, do func(context.Context) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writeAs(ctx, "strict", do)
+}
+
+// writeAs is write with a durability: "process" leaves the fsync to the operating system. The caller holds s.mu.
+func (s *Store) writeAs(ctx context.Context, durability string, do func(context.Context) error) (err error) {
+	// A context that can end makes the driver start a goroutine for every statement.
+	plain := context.WithoutCancel(ctx)
+	if durability != s.durability {
+		mode := "FULL"
+		if durability == "process" {
+			mode = "NORMAL"
+		}
+		if err := s.exec(plain, "PRAGMA synchronous="+mode); err != nil {
+			return err
+		}
+		s.durability = durability
+	}
+	for {
+		if err = s.exec(plain, "BEGIN IMMEDIATE"); !busy(err) || ctx.Err() != nil {
+			break
+		}
+		select { // the busy timeout has passed: somebody loads a large list, or holds the lock in a shell
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err = do(plain); err == nil {
+		err = s.exec(plain, "COMMIT")
+	}
+	if err != nil {
+		// After some errors SQLite has rolled back by itself, and says so; either way nothing is left open.
+		_ = s.exec(plain, "ROLLBACK")
+	}
+	return err
+}
+
+// exec runs a statement on the writer, prepared once.
+func (s *Store) exec(ctx context.Context, query string, args ...any) error {
+	_, err := s.changes(ctx, query, args...)
+	return err
+}
+
+// changes is exec that tells how many rows were changed.
+func (s *Store) changes(ctx context.Context, query string, args ...any) (int64, error) {
+	st, err := s.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if st := s.prepared[query]; st != nil {
+		return st, nil
+	}
+	st, err := s.writer.PrepareContext(ctx, query)
+	if err == nil {
+		s.prepared[query] = st
+	}
+	return st, err
+}
+
+func busy(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
+}
+
+// explain adds to SQLite's errors what a person can do about them.
+func explain(err error) error {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code {
+	case sqlite3.ErrNotADB, sqlite3.ErrCorrupt:
+		return fmt.Errorf("%w: the file is damaged; it was left as it is. Restore it from a backup, or try `sqlite3 FILE .recover`", err)
+	case sqlite3.ErrFull:
+		return fmt.Errorf("%w: make room on the disk and run `mailblast resume`", err)
+	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
+		return fmt.Errorf("%w: the queue and its folder must be writable", err)
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return fmt.Errorf("%w: another program holds the queue", err)
+	}
+	return err
+}

@@ -1,0 +1,462 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// open makes a queue in a folder of the test's own.
+func open(t testing.TB) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "queue.db"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func acquire(t testing.TB, s *Store, name string) *Lease {
+	t.Helper()
+	l, err := s.Acquire(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Release() })
+	return l
+}
+
+var snapshot = Snapshot{Path: "campaign.yaml", Source: []byte("name: test"), Columns: []string{"email", "first name"},
+	Files: map[string][]byte{"a.html": []byte("<p>"), "empty.txt": {}}, MessageDomain: "example.com", Durability: "strict"}
+
+// list yields n recipients user0@example.com and on.
+func list(n int) func() (Recipient, error) {
+	i := 0
+	return func() (Recipient, error) {
+		if i == n {
+			return Recipient{}, io.EOF
+		}
+		i++
+		a := fmt.Sprintf("user%d@example.com", i-1)
+		return Recipient{Identity: a, Address: a, Values: []string{a, "Ada"}, Line: i + 1}, nil
+	}
+}
+
+// loaded is a queue whose campaign "test" has n recipients.
+func loaded(t testing.TB, n int) (*Store, *Lease) {
+	t.Helper()
+	s := open(t)
+	l := acquire(t, s, "test")
+	if _, err := l.Load(t.Context(), snapshot, false, list(n)); err != nil {
+		t.Fatal(err)
+	}
+	return s, l
+}
+
+func claim(t testing.TB, l *Lease, n int) []Job {
+	t.Helper()
+	jobs, err := l.Claim(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jobs
+}
+
+func record(t testing.TB, l *Lease, begin []Job, finish ...Outcome) []Job {
+	t.Helper()
+	kept, err := l.Record(t.Context(), begin, finish)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func countsOf(t testing.TB, s *Store) Counts {
+	t.Helper()
+	c, err := s.Campaign(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The tally must say what counting says.
+	var counted Counts
+	if err := s.Rows(t.Context(), "test", nil, func(r Row) error {
+		*counted.of(string(r.State))++
+		if r.State == Queued && r.Attempts > 0 {
+			counted.Deferred++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if counted != c.Counts {
+		t.Errorf("tally %+v, counted %+v", c.Counts, counted)
+	}
+	return c.Counts
+}
+
+func TestLoad(t *testing.T) {
+	s, l := loaded(t, 120)
+	if c := countsOf(t, s); c.Queued != 120 || c.Total() != 120 {
+		t.Errorf("counts %+v", c)
+	}
+
+	// Sending the same list again, with one more row, a known one, a bad one, and one more column in front.
+	snap := snapshot
+	snap.Columns = []string{"town", "email", "first name"}
+	rows := []Recipient{
+		{Identity: "user0@example.com", Address: "USER0@example.com", Values: []string{"Wien", "", ""}},
+		{Identity: "new@example.com", Address: "new@example.com", Values: []string{"Wien", "new@example.com", "Eva"}},
+		{Identity: "invalid nonsense", Address: "nonsense", Invalid: "no @ in the address"},
+	}
+	done, err := l.Load(t.Context(), snap, false, slicesNext(rows))
+	if err != nil || done != (Loaded{Added: 2, Invalid: 1, Known: 1}) {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if c := countsOf(t, s); c.Queued != 121 || c.Invalid != 1 {
+		t.Errorf("counts %+v", c)
+	}
+	c, _ := s.Campaign(t.Context(), "test")
+	if want := []string{"email", "first name", "town"}; !slices.Equal(c.Columns, want) {
+		t.Errorf("columns %q, want %q: stored rows are read by position", c.Columns, want)
+	}
+	jobs := claim(t, l, 1000)
+	if got := string(jobs[len(jobs)-1].Fields); got != `["new@example.com","Eva","Wien"]` {
+		t.Errorf("fields %s", got)
+	}
+	if j := jobs[0]; j.Domain != "example.com" || !strings.HasSuffix(j.MessageID, "@example.com") || j.Attempt != 1 {
+		t.Errorf("job %+v", j)
+	}
+}
+
+func slicesNext(rows []Recipient) func() (Recipient, error) {
+	return func() (r Recipient, err error) {
+		if len(rows) == 0 {
+			return r, io.EOF
+		}
+		r, rows = rows[0], rows[1:]
+		return r, nil
+	}
+}
+
+// A list that breaks off leaves nothing behind: neither its rows nor the campaign.
+func TestLoadIsOneTransaction(t *testing.T) {
+	s := open(t)
+	l := acquire(t, s, "test")
+	broken := errors.New("broken row")
+	next := list(1000)
+	n := 0
+	_, err := l.Load(t.Context(), snapshot, false, func() (Recipient, error) {
+		if n++; n > 500 {
+			return Recipient{}, broken
+		}
+		return next()
+	})
+	if !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if _, err := l.Load(t.Context(), snapshot, false, list(3)); err != nil {
+		t.Fatal(err)
+	}
+	if c := countsOf(t, s); c.Total() != 3 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestSnapshot(t *testing.T) {
+	s, l := loaded(t, 1)
+	snap, err := s.Snapshot(t.Context(), "test")
+	if err != nil || string(snap.Source) != "name: test" || string(snap.Files["a.html"]) != "<p>" || snap.Files["empty.txt"] == nil {
+		t.Fatalf("%+v, %v", snap, err)
+	}
+	changed := snapshot
+	changed.Files = map[string][]byte{"a.html": []byte("<h1>"), "empty.txt": {}, "new.png": {1}}
+	if _, err := l.Load(t.Context(), changed, false, list(0)); err != nil {
+		t.Errorf("nothing has left, so a change is welcome: %v", err)
+	}
+	record(t, l, claim(t, l, 1))
+	var ce *ChangedError
+	if _, err := l.Load(t.Context(), snapshot, false, list(0)); !errors.As(err, &ce) || !slices.Equal(ce.What, []string{"a.html", "new.png"}) {
+		t.Errorf("got %v", err)
+	}
+	if snap, _ := s.Snapshot(t.Context(), "test"); string(snap.Files["a.html"]) != "<h1>" {
+		t.Error("the refused snapshot was stored")
+	}
+	if _, err := l.Load(t.Context(), snapshot, true, list(0)); err != nil {
+		t.Error(err)
+	}
+	if snap, _ := s.Snapshot(t.Context(), "test"); string(snap.Files["a.html"]) != "<p>" || len(snap.Files) != 2 {
+		t.Errorf("accepted, but not stored: %v", snap.Files)
+	}
+}
+
+// The table of section "states": from each state, what each change does.
+func TestTransitions(t *testing.T) {
+	later := time.Now().Add(time.Hour)
+	sent := func(j Job) Outcome { return Outcome{Job: j, State: Sent, Code: 250, Status: "2.0.0", Text: "ok", Server: "mx"} }
+	for _, test := range []struct {
+		name string
+		do   func(t *testing.T, l *Lease, j Job)
+		want Counts
+	}{
+		{"claim", func(t *testing.T, l *Lease, j Job) {}, Counts{Claimed: 1}},
+		{"begin", func(t *testing.T, l *Lease, j Job) { record(t, l, []Job{j}) }, Counts{Sending: 1}},
+		{"begin, sent", func(t *testing.T, l *Lease, j Job) { record(t, l, []Job{j}); record(t, l, nil, sent(j)) }, Counts{Sent: 1}},
+		{"sent twice", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, []Job{j})
+			record(t, l, nil, sent(j), Outcome{Job: j, State: Failed})
+		}, Counts{Sent: 1}},
+		{"refused at RCPT, before begin", func(t *testing.T, l *Lease, j Job) { record(t, l, nil, Outcome{Job: j, State: Failed, Code: 550}) }, Counts{Failed: 1}},
+		{"begin after the end", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Failed})
+			if kept := record(t, l, []Job{j}); len(kept) != 0 {
+				t.Error("a finished row was begun")
+			}
+		}, Counts{Failed: 1}},
+		{"begin twice", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, []Job{j})
+			if kept := record(t, l, []Job{j}); len(kept) != 0 {
+				t.Error("begun twice")
+			}
+		}, Counts{Sending: 1}},
+		{"deferred", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, []Job{j})
+			record(t, l, nil, Outcome{Job: j, State: Queued, Due: later, Counted: true, Code: 451, Text: "later"})
+			if jobs := claim(t, l, 1); len(jobs) != 0 {
+				t.Error("claimed before it is due")
+			}
+		}, Counts{Queued: 1, Deferred: 1}},
+		{"throttled", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Due: later, Code: 454})
+		}, Counts{Queued: 1}},
+		{"released and claimed again", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued})
+			if jobs := claim(t, l, 1); len(jobs) != 1 || jobs[0].Attempt != 1 {
+				t.Errorf("%+v", jobs)
+			}
+		}, Counts{Claimed: 1}},
+		{"deferred, due, claimed", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Counted: true})
+			if jobs := claim(t, l, 1); len(jobs) != 1 || jobs[0].Attempt != 2 || jobs[0].MessageID != j.MessageID {
+				t.Errorf("%+v", jobs)
+			}
+		}, Counts{Claimed: 1}},
+		{"an old claim's begin", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Counted: true})
+			claim(t, l, 1)
+			if kept := record(t, l, []Job{j}, sent(j)); len(kept) != 0 {
+				t.Error("the fence let an old claim through")
+			}
+		}, Counts{Claimed: 1}},
+		{"another owner's begin", func(t *testing.T, l *Lease, j Job) {
+			j.Owner = "somebody else"
+			if kept := record(t, l, []Job{j}, sent(j)); len(kept) != 0 {
+				t.Error("the fence let another owner through")
+			}
+		}, Counts{Claimed: 1}},
+		{"recover: claimed", func(t *testing.T, l *Lease, j Job) { recovered(t, l, 1, 0) }, Counts{Queued: 1}},
+		{"recover: sending", func(t *testing.T, l *Lease, j Job) { record(t, l, []Job{j}); recovered(t, l, 0, 1) }, Counts{InDoubt: 1}},
+		{"recover: begin of the dead", func(t *testing.T, l *Lease, j Job) {
+			recovered(t, l, 1, 0)
+			if kept := record(t, l, []Job{j}); len(kept) != 0 {
+				t.Error("recovered, and begun by the one that lost it")
+			}
+		}, Counts{Queued: 1}},
+		{"recover: claimed before a reboot, process durability", func(t *testing.T, l *Lease, j Job) {
+			l.durability = "process"
+			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE job SET owner = 'other-boot.1.2'"); err != nil {
+				t.Fatal(err)
+			}
+			recovered(t, l, 0, 1)
+		}, Counts{InDoubt: 1}},
+		{"recover: claimed since the reboot, process durability", func(t *testing.T, l *Lease, j Job) {
+			l.durability = "process"
+			recovered(t, l, 1, 0)
+		}, Counts{Queued: 1}},
+		{"retry in doubt", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, []Job{j})
+			recovered(t, l, 0, 1)
+			retried(t, l, InDoubt, 1)
+		}, Counts{Queued: 1}},
+		{"retry failed", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Failed, Code: 550})
+			retried(t, l, InDoubt, 0)
+			retried(t, l, Failed, 1)
+		}, Counts{Queued: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, l := loaded(t, 1)
+			test.do(t, l, claim(t, l, 1)[0])
+			if got := countsOf(t, s); got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func recovered(t *testing.T, l *Lease, requeued, inDoubt int) {
+	t.Helper()
+	if r, d, err := l.Recover(t.Context()); r != requeued || d != inDoubt || err != nil {
+		t.Errorf("recovered %d, %d in doubt, %v; want %d, %d", r, d, err, requeued, inDoubt)
+	}
+}
+
+func retried(t *testing.T, l *Lease, from State, want int64) {
+	t.Helper()
+	if n, err := l.Retry(t.Context(), from); n != want || err != nil {
+		t.Errorf("retried %d, %v", n, err)
+	}
+}
+
+func TestOneHolder(t *testing.T) {
+	s := open(t)
+	l := acquire(t, s, "test")
+	if _, err := s.Acquire(t.Context(), "test"); !errors.Is(err, ErrHeld) {
+		t.Errorf("got %v", err)
+	}
+	acquire(t, s, "another")
+	l.Release()
+	acquire(t, s, "test")
+}
+
+// What is not a queue of ours is refused, byte for byte as it was.
+func TestOpenRefuses(t *testing.T) {
+	s, l := loaded(t, 300)
+	l.Release()
+	s.Close()
+	good, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := slices.Clone(good)
+	for i := 100; i < 4096; i++ {
+		damaged[i] = 0xff
+	}
+	newer := slices.Clone(good)
+	newer[63] = 200 // user_version
+	foreign := slices.Clone(good)
+	copy(foreign[68:], "abcd") // application_id
+	for _, test := range []struct {
+		name, want string
+		content    []byte
+	}{
+		{"text", "not a mailblast queue", []byte("email\nada@example.com\n")},
+		{"truncated", "not a mailblast queue", good[:10]},
+		{"foreign", "not a mailblast queue", foreign},
+		{"newer", "newer version", newer},
+		{"damaged", "damaged", damaged},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "q.db")
+			if err := os.WriteFile(path, test.content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), path, true)
+			if err == nil {
+				s.Close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %q, want %q in it", err, test.want)
+			}
+			if after, _ := os.ReadFile(path); !slices.Equal(after, test.content) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none.db"), false); !errors.Is(err, ErrNoQueue) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFilesArePrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "what? 100%#.db")
+	s, err := Open(t.Context(), path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l := acquire(t, s, "test")
+	if _, err := l.Load(t.Context(), snapshot, false, list(10)); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.Walk(filepath.Dir(path), func(p string, fi os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		if fi.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is %v", filepath.Base(p), fi.Mode())
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A writer that is locked out waits, and the transaction then happens once.
+func TestLockedQueue(t *testing.T) {
+	s, l := loaded(t, 1)
+	other, err := Open(t.Context(), s.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	locked, done := make(chan bool), make(chan error)
+	go func() {
+		done <- other.write(context.Background(), func(context.Context) error {
+			close(locked)
+			time.Sleep(50 * time.Millisecond)
+			return nil
+		})
+	}()
+	<-locked
+	if jobs := claim(t, l, 10); len(jobs) != 1 {
+		t.Errorf("%d jobs", len(jobs))
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	s := open(b)
+	l := acquire(b, s, "test")
+	next := list(b.N)
+	b.ReportAllocs()
+	if _, err := l.Load(b.Context(), snapshot, false, next); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// A row's whole life in groups of ten: claim, begin, finish.
+func BenchmarkDrain(b *testing.B) {
+	_, l := loaded(b, b.N)
+	b.ReportAllocs()
+	b.ResetTimer()
+	var finish []Outcome
+	for {
+		jobs := claim(b, l, 100)
+		if len(jobs) == 0 {
+			break
+		}
+		for group := range slices.Chunk(jobs, 10) {
+			record(b, l, group, finish...)
+			finish = finish[:0]
+			for _, j := range group {
+				finish = append(finish, Outcome{Job: j, State: Sent, Code: 250, Status: "2.0.0", Text: "Ok: queued as 4ABCDEF", Server: "mx.example.com"})
+			}
+		}
+	}
+	record(b, l, nil, finish...)
+}
