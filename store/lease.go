@@ -226,7 +226,7 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 				return err
 			}
 		}
-		if rate, ok := l.rate.add(at, len(finish)); ok {
+		if rate, ok := l.rate.add(at, delta); ok {
 			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
 				return err
 			}
@@ -317,17 +317,17 @@ func bootID() string {
 	return string(bytes.TrimSpace(b))
 }
 
-// A rateMeter measures outcomes a second, and says once in a while that it is time to write the figure down.
+// A rateMeter measures ends a second, and says once in a while that it is time to write the figure down.
 type rateMeter struct {
 	since time.Time
-	n     int
+	n     int64
 }
 
-func (m *rateMeter) add(now time.Time, n int) (rate float64, ok bool) {
+func (m *rateMeter) add(now time.Time, delta map[string]int64) (rate float64, ok bool) {
 	if m.since.IsZero() {
 		m.since = now
 	}
-	m.n += n
+	m.n += delta[string(Sent)] + delta[string(Failed)] + delta[string(InDoubt)]
 	passed := now.Sub(m.since)
 	if passed < 2*time.Second {
 		return 0, false

@@ -203,7 +203,9 @@ func TestSnapshot(t *testing.T) {
 // The table of section "states": from each state, what each change does.
 func TestTransitions(t *testing.T) {
 	later := time.Now().Add(time.Hour)
-	sent := func(j Job) Outcome { return Outcome{Job: j, State: Sent, Code: 250, Status: "2.0.0", Text: "ok", Server: "mx"} }
+	sent := func(j Job) Outcome {
+		return Outcome{Job: j, State: Sent, Code: 250, Status: "2.0.0", Text: "ok", Server: "mx"}
+	}
 	for _, test := range []struct {
 		name string
 		do   func(t *testing.T, l *Lease, j Job)

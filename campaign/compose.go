@@ -1,0 +1,174 @@
+package campaign
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// A Recipient is whom a message is composed for.
+type Recipient struct {
+	Address   Address
+	Values    []string // by column; missing ones are empty
+	MessageID string   // without angle brackets
+	Date      time.Time
+}
+
+// A Composer fills the parts of one recipient after the other into a message. It owns the buffers for that, so each
+// goroutine needs its own.
+type Composer struct {
+	m          *Message
+	data       map[string]string
+	text, html body
+	maker      textMaker
+	value      fieldValue
+	out        []byte
+	content    [2][]byte
+}
+
+// Composer returns a new one.
+func (m *Message) Composer() *Composer {
+	return &Composer{
+		m:     m,
+		data:  maps.Clone(m.blank),
+		text:  body{known: m.known},
+		html:  body{known: m.known},
+		maker: textMaker{word: m.word, slow: m.markupOut, skeletons: map[string][]textPiece{}},
+	}
+}
+
+// Compose makes the message of one recipient (RFC 5322): CRLF line ends, no line over 998 octets, not dot-stuffed. The
+// message is the chunks one after the other; what comes after the recipient's own chunk, the attachments, is the same
+// memory for all. The chunks are valid until the next call and must not be changed. An error names the template and the
+// place, and concerns this recipient only.
+//
+// The header fields come in this order: From, To, Subject, Date, Message-ID, Reply-To, those of the campaign file,
+// MIME-Version, Content-Type, Content-Transfer-Encoding. Their number is the same for all recipients. A Return-Path is for
+// the server that delivers to write (RFC 5321 section 4.4).
+func (c *Composer) Compose(r Recipient) (content [][]byte, err error) {
+	m := c.m
+	if err := checkEnvelope(r); err != nil {
+		return nil, err
+	}
+	c.fill(r)
+	if err := c.render(); err != nil {
+		return nil, err
+	}
+
+	out := append(c.out[:0], m.from...)
+	out = append(out, "To: "...)
+	out = append(out, r.Address.Local...)
+	out = append(out, '@')
+	out = append(out, r.Address.Domain...)
+	out = append(out, "\r\n"...)
+	if out, err = c.appendField(out, &m.subject); err != nil {
+		return nil, err
+	}
+	out = append(out, "Date: "...)
+	out = r.Date.AppendFormat(out, time.RFC1123Z)
+	out = append(out, "\r\nMessage-ID: <"...)
+	out = append(out, r.MessageID...)
+	out = append(out, ">\r\n"...)
+	out = append(out, m.replyTo...)
+	for i := range m.headers {
+		if out, err = c.appendField(out, &m.headers[i]); err != nil {
+			return nil, err
+		}
+	}
+	out = append(out, "MIME-Version: 1.0\r\n"...)
+	out = c.appendBody(append(out, m.tree.text...), &c.text)
+	if m.html != nil {
+		out = c.appendBody(append(out, m.tree.html...), &c.html)
+	}
+	const worthAChunk = 1024 // a few closing boundaries are sooner copied
+	if len(m.tree.tail) < worthAChunk {
+		c.out = append(out, m.tree.tail...)
+		c.content[0] = c.out
+		return c.content[:1], nil
+	}
+	c.out = out
+	c.content = [2][]byte{out, m.tree.tail}
+	return c.content[:], nil
+}
+
+// checkEnvelope refuses what would break out of the fields To and Message-ID. It comes from ParseAddress and from the
+// queue, so nothing of that kind is expected.
+func checkEnvelope(r Recipient) error {
+	const longest = 900 // octets, for the line to stay under 998
+	for _, s := range []string{r.Address.Local, r.Address.Domain, r.MessageID} {
+		if s == "" || len(s) > longest || !isClean(s) || strings.ContainsAny(s, "\n\t <>") {
+			return fmt.Errorf("compose: %s is not part of an address or a message id", quoteShort(s))
+		}
+	}
+	return nil
+}
+
+// fill puts the recipient's row where the templates find it.
+func (c *Composer) fill(r Recipient) {
+	for _, f := range c.m.fields {
+		value := ""
+		if f.column < len(r.Values) {
+			value = r.Values[f.column]
+		}
+		if !isClean(value) {
+			value = string(appendClean(nil, value))
+		}
+		c.data[f.name] = value
+	}
+	// As it is in the envelope, so that links with it find the recipient again.
+	c.data["email"] = r.Address.String()
+}
+
+func (c *Composer) render() error {
+	m := c.m
+	if m.html != nil {
+		c.html.reset()
+		if err := m.html.Execute(&c.html, c.data); err != nil {
+			return executionError(err)
+		}
+	}
+	if m.text == nil {
+		return c.maker.make(&c.text, &c.html)
+	}
+	c.text.reset()
+	return executionError(m.text.Execute(&c.text, c.data))
+}
+
+func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
+	if f.template == nil {
+		return append(out, f.fixed...), nil
+	}
+	c.value.Reset()
+	if err := f.template.Execute(&c.value, c.data); err != nil {
+		return out, fmt.Errorf("header %s: %w", f.name, executionError(err))
+	}
+	return appendHeader(out, f.name, c.value.String()), nil
+}
+
+// A fieldValue is the rendered value of a header field. It ends the execution of a template that prints too much.
+type fieldValue struct{ bytes.Buffer }
+
+func (v *fieldValue) Write(p []byte) (int, error) {
+	const most = 16 << 10 // octets; servers refuse longer header fields
+	if v.Len()+len(p) > most {
+		return 0, fmt.Errorf("it is longer than %d octets", most)
+	}
+	return v.Buffer.Write(p)
+}
+
+// appendBody appends a part in the encoding it needs, with the rest of its header. In 7bit its text could hold a
+// boundary, when somebody put it there; in quoted-printable it cannot.
+func (c *Composer) appendBody(out []byte, b *body) []byte {
+	const name7bit, nameQP = "7bit\r\n\r\n", "quoted-printable\r\n\r\n"
+	if b.isPlain() {
+		start := len(out)
+		plain := b.appendPlain(append(out, name7bit...))
+		if !bytes.Contains(plain[start:], []byte(c.m.tree.boundary)) {
+			return plain
+		}
+		out = plain[:start]
+	}
+	return b.appendQuoted(append(out, nameQP...))
+}

@@ -1,0 +1,152 @@
+// Package campaign is what is sent: the campaign file, the recipients, the templates and the message that each
+// recipient gets.
+//
+// A campaign goes through it in this order. Parse reads the campaign file and reports everything that is wrong with
+// it at once. ReadRecipients streams the rows of the CSV in constant memory. Compile parses the templates, checks every
+// field against the columns and lays out the MIME tree once. Compose fills one recipient's parts into it.
+package campaign
+
+import (
+	"strings"
+	"time"
+)
+
+// A File is a campaign file (YAML) after ${VARIABLES} were expanded and defaults filled in. Paths are as written,
+// relative to the folder of the campaign file. Printing it shows no password.
+type File struct {
+	Name        string
+	From        Mailbox
+	ReplyTo     Mailbox // zero: no Reply-To header
+	ReturnPath  Address // envelope sender (RFC 5321 MAIL FROM); default: the address in From
+	Subject     string  // a text/template
+	Recipients  string  // "-" is standard input
+	HTML        string  // html/template; at most one of HTML and Markdown
+	Markdown    string
+	Text        string // text/template; made from the HTML when absent
+	Partials    []string
+	Attachments []string
+	Inline      []string
+	Headers     []Header // in the order of the file; values are text/templates
+	SMTP        SMTP
+	Limits      Limits
+	Delivery    Delivery
+
+	source string           // what the file is called in errors
+	places map[string]place // where the value of each key is that the file has; a section's is its key
+}
+
+// defaults are the values of the keys that a campaign file leaves out. Those that depend on other keys (the port, the
+// return path) are in reader.relations (schema.go).
+func defaults() *File {
+	return &File{
+		SMTP:     SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000},
+		Delivery: Delivery{Batch: 100, Attempts: 5, BackoffMin: time.Minute, BackoffMax: 4 * time.Hour, Durability: Strict},
+	}
+}
+
+// At says where in the campaign file a problem lies that showed only later. The key is written with its section:
+// "html", "smtp.host", "headers.X-Campaign", "attachments[0]". For a key that the file leaves to its default the place
+// is its section, or the top of the file.
+func (f *File) At(key, message string) Finding {
+	for {
+		if at, ok := f.places[key]; ok {
+			return Finding{File: f.source, Line: at.line, Column: at.column, Message: message}
+		}
+		cut := strings.LastIndexAny(key, ".[")
+		if cut < 0 {
+			return Finding{File: f.source, Line: 1, Column: 1, Message: message}
+		}
+		key = key[:cut]
+	}
+}
+
+// A Reference is a file that the campaign file names.
+type Reference struct {
+	Key  string // for At: "html", "attachments[0]"
+	Path string // as written
+}
+
+// Files lists every file that a snapshot of the campaign needs, each path once, in the order html, markdown, text,
+// partials, attachments, inline, smtp.ca_file. The recipients are not among them: they become rows of the queue.
+func (f *File) Files() []Reference {
+	var all []Reference
+	seen := map[string]bool{"": true} // a key without a value names no file
+	add := func(key, path string) {
+		if !seen[path] {
+			seen[path] = true
+			all = append(all, Reference{key, path})
+		}
+	}
+	add("html", f.HTML)
+	add("markdown", f.Markdown)
+	add("text", f.Text)
+	for i, p := range f.Partials {
+		add(item("partials", i), p)
+	}
+	for i, p := range f.Attachments {
+		add(item("attachments", i), p)
+	}
+	for i, p := range f.Inline {
+		add(item("inline", i), p)
+	}
+	add("smtp.ca_file", f.SMTP.CAFile)
+	return all
+}
+
+// A Mailbox is an address with a display name (RFC 5322 section 3.4).
+type Mailbox struct {
+	Name    string
+	Address Address
+}
+
+// A Header is one header field that the campaign file adds.
+type Header struct{ Name, Value string }
+
+// SMTP is the server and how to talk to it.
+type SMTP struct {
+	Host                  string
+	Port                  int      // default 587; 465 with security: tls; 25 with none
+	Security              Security // default StartTLS
+	CAFile                string
+	Username              string // with a password, or neither
+	Password              Secret
+	Helo                  string // default: this host's name, filled in by the caller
+	Connections           int    // default 10
+	MessagesPerConnection int    // default 1000; 0: no limit
+}
+
+// Security says how a connection is encrypted.
+type Security string
+
+const (
+	StartTLS Security = "starttls" // required: a server that does not offer it is refused
+	TLS      Security = "tls"      // from the first byte (RFC 8314)
+	None     Security = "none"
+)
+
+// Limits bound the sending from the campaign file.
+type Limits struct {
+	Rates []Rate // all of them hold; empty: unlimited
+}
+
+// A Rate is N messages in Per.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
+
+// Delivery is how the queue is drained.
+type Delivery struct {
+	Batch                  int // rows claimed at a time; default 100
+	Attempts               int // default 5
+	BackoffMin, BackoffMax time.Duration
+	Durability             Durability
+}
+
+// Durability is what a begin survives.
+type Durability string
+
+const (
+	Strict  Durability = "strict"  // a power cut (one fsync a group)
+	Process Durability = "process" // the death of the process
+)

@@ -1,0 +1,146 @@
+package reply
+
+import "strings"
+
+// A Class is a verdict and its scope in the word that a person uses.
+type Class string
+
+const (
+	Accepted     Class = "sent"
+	Throttled    Class = "throttle"       // slower; the same recipient later, no attempt used up
+	Transient    Class = "transient"      // later; counts as an attempt
+	HardBounce   Class = "hard_bounce"    // the recipient is dead: never mail it again
+	Rejected     Class = "rejected"       // this message or its sender is refused for good
+	AuthOrConfig Class = "auth_or_config" // stop: a person has to change something, or the quota of the day is used up
+)
+
+// An Explanation says what a reply means and why.
+type Explanation struct {
+	Class   Class
+	Verdict Verdict
+	Scope   Scope
+	Rule    string // name of the rule that decided
+	Reason  string // what the rule stands on: RFC, server or provider
+}
+
+// Classify says what becomes of the recipient after a reply, and how much else it hits. See Explain.
+func Classify(stage Stage, code int, status, text string) (Verdict, Scope) {
+	if code/100 == 2 {
+		return Sent, Message
+	}
+	e := Explain(stage, code, status, text)
+	return e.Verdict, e.Scope
+}
+
+// Explain says what a reply means.
+//
+// A 2xx reply is success, whatever it says. For all others the text is read first, as code and enhanced status are often
+// wrong in either direction; then the enhanced status; then the code. A recipient is called dead only by a 5xx reply that says so
+// and says nothing else: a wrong hard bounce loses a customer, a wrong rejection costs another try.
+//
+// The stage says whom it hits: before MAIL there is no message yet, so a refusal is about the session, and what would be permanent
+// stops the sending instead of failing the recipients one after the other.
+func Explain(stage Stage, code int, status, text string) Explanation {
+	if code/100 == 2 {
+		return Explanation{Class: Accepted, Verdict: Sent, Scope: Message, Rule: "accepted", Reason: "the server took it (RFC 5321 section 4.2.1)"}
+	}
+	said, inside := words(text)
+	status = strings.TrimPrefix(status, "#")
+	if statusLen(status) != len(status) || status == "" {
+		status = inside
+	}
+	r := decide(stage, severity(code, status), code, status, said)
+	return inStage(stage, r)
+}
+
+// severity returns '4' or '5': the class of the code, or of the enhanced status when there is no such code.
+func severity(code int, status string) byte {
+	switch {
+	case code/100 == 5:
+		return '5'
+	case code/100 != 4 && strings.HasPrefix(status, "5"):
+		return '5'
+	}
+	return '4'
+}
+
+// decide returns the first rule that fits.
+func decide(stage Stage, severity byte, code int, status, said string) *rule {
+	book := rules()
+	reading := book.read(said)
+	for i := range book.rules {
+		r := &book.rules[i]
+		if strings.IndexByte(r.codes, severity) < 0 {
+			continue
+		}
+		if prefix, any := strings.CutSuffix(r.status, "*"); r.status != "" && r.status != status && !(any && strings.HasPrefix(status, prefix)) {
+			continue
+		}
+		if r.match != nil && !reading.matches(r.match) || reading.matches(r.veto) {
+			continue
+		}
+		if logInCode(code) && r.class != Throttled && r.class != AuthOrConfig {
+			break
+		}
+		return r
+	}
+	return byCode(stage, severity, code, status)
+}
+
+// byCode is for replies that say nothing.
+func byCode(stage Stage, severity byte, code int, status string) *rule {
+	switch {
+	case severity == '4':
+		return &passing
+	case stage == Auth, logInCode(code):
+		return &logIn
+	case strings.HasPrefix(status, "4"):
+		return &passing
+	}
+	return &refused
+}
+
+// logInCode reports whether code is kept for the log-in (RFC 4954 section 6; 530 also RFC 3207 section 4; 525 in the registry of
+// RFC 5248, X.7.13).
+func logInCode(code int) bool {
+	return code == 525 || code == 530 || code == 534 || code == 535 || code == 538
+}
+
+var (
+	passing = rule{name: "code-4xx", class: Transient, scope: Message, why: "not now (RFC 5321 section 4.2.1)"}
+	refused = rule{name: "code-5xx", class: Rejected, scope: Message, why: "refused; it does not say that the recipient is unknown (RFC 5321 section 4.2.1)"}
+	logIn   = rule{name: "code-auth", class: AuthOrConfig, scope: Server, why: "the log-in was refused, or is missing (RFC 4954 section 6)"}
+)
+
+// inStage turns a rule into what it means at a stage.
+func inStage(stage Stage, r *rule) Explanation {
+	e := Explanation{Class: r.class, Scope: r.scope, Rule: r.name, Reason: r.why}
+	switch r.class {
+	case Throttled:
+		e.Verdict = Throttle
+	case Transient:
+		e.Verdict = Retry
+	case AuthOrConfig:
+		e.Verdict = Stop
+	default:
+		e.Verdict = Permanent
+	}
+	switch stage {
+	case Mail:
+		if e.Class == HardBounce { // no recipient was named yet
+			e.Class, e.Scope = Rejected, Message
+		}
+	case Rcpt, Data, Dot:
+	default:
+		switch e.Verdict {
+		case Retry:
+			e.Scope = Session
+		case Permanent:
+			e.Class, e.Verdict, e.Scope = Rejected, Stop, Server
+			if stage == Auth {
+				e.Class = AuthOrConfig
+			}
+		}
+	}
+	return e
+}

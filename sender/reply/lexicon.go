@@ -1,0 +1,91 @@
+package reply
+
+import "strings"
+
+// lexicon names what many rules speak of, as regular expressions over the output of words: lower case, without accents,
+// apostrophes and hyphens. Line breaks and tabs do not count.
+var lexicon = strings.NewReplacer(
+	// A few words in between, inside one sentence.
+	"{near}", ` (?:[^ ]+ ){0,7}`,
+	// Whoever gets mail, and what is theirs; in other languages.
+	"{recipient}", `
+		\b(?:users?|user ?names?|recipients?|recip|rcpt(?: to)?|mail ?box(?:es)?|mail ?drops?|inbox|accounts?|addresse?s?|
+		addressees?|alias(?:es)?|customers?|subscribers?|persons?|employees?|destinations?|email(?: id)?|local part|
+		mail ?address)`,
+	"{destinataire}", `
+		\b(?:destinataires?|adresse|utilisateur|compte|boite|empfanger\w*|benutzer|postfach|mailadresse|usuario|
+		destinatario|cuenta|buzon|conta|caixa|utente|casella|indirizzo|uzytkownik|skrzynka|gebruiker|anvandare)`,
+	// Whoever sends it, and what is theirs.
+	"{sender}", `
+		\b(?:senders?|sender address|sending|from|mailfrom|return path|reverse path|originat\w*|envelope from|helo|ehlo|
+		clients?|your|absender\w*|expediteur|remitente|mittente|remetente)`,
+	// Not there (any more); in other languages.
+	"{gone}", `
+		(?:unknow[ne]?\w*|not? (?:be )?(?:found|exist\w*|known|recogni[sz]ed|valid|active|activated|registered|available|
+		deliverable|routable|present|listed|a valid|an active|local|live|defined|our customer)|does(?: not|
+		nt) (?:\w+ )?(?:exist|have|appear)|do not (?:\w+ )?(?:exist|have)|no longer|no more|non ?exist[ea]nt|inexist[ea]nt\w*|
+		inactive|invalid\w*|disabled|deactivated|de activated|discontinued|suspended|terminated|closed|expired|archive[de]e?|
+		deleted|removed|abandoned|retired|undeliverable|unroute?able|unavailable|has left|has moved)`,
+	"{inconnu}", `
+		(?:inconnu\w*|introuvable|existe pas|pas valide|unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht|
+		no existe|desconocid\w*|desconhecid\w*|nao existe|sconosciut\w*|inesistent\w*|inexistente|non esiste|nie istnieje|
+		onbekend|bestaat niet)`,
+	"{nosuch}", `
+		\b(?:no such(?: a)?|there is no|unknown|unknow|invalid|non ?exist[ea]nt|inactive|disabled|deactivated|suspended|
+		nonexisting|not existing|not a (?:valid|known|local)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
+		not our|no valid|no active|no existing|no known)`,
+	// Going over what is allowed.
+	"{excess}", `
+		(?:exceed\w*|exceded|reached|hit\b|surpass\w*|above|overrun|used up|exhausted|depleted|insufficient|not enough|out of|
+		over\b|too many|too much|depass\w*|uberschritten|superad\w*|excedid\w*|superat\w*)`,
+	"{limit}", `(?:limit\w*|quota\w*|maximum|max|allowance|allotment|threshold|cap|allowed|credits?|limite)\b`,
+	// What flows, and can flow too fast.
+	"{flow}", `
+		(?:connections?|conns?|connects?|connexions?|sessions?|messages|mails|emails?|requests?|commands|logins|transactions?|
+		deliver\w+|submissions?|sendings?|traffic|volume|bandwidth|rates?|throughput|speed|load|concurren\w+|simultaneous|
+		parallel|threads?)`,
+	"{daily}", `
+		(?:daily|dayly|per day|each day|every day|a day|in one day|today|for the day|of the day|24 ?h\b|24 ?hours?|24 ?hrs?|
+		1 day|monthly|per month|this month|for the month)`,
+	"{brief}", `
+		(?:hourly|per (?:second|sec|minute|min|hour|session|connection|time|unit|interval|ip)\b|(?:a|an|each|every|this|last|
+		past|one|1|same|single) (?:second|minute|hour|session|connection)|\d (?:s|m|h|seconds?|minutes?|hours?)\b|
+		short (?:time|period)|time period|time window|mails per)`,
+	// Why mail is refused that has nothing to do with whom it is for.
+	"{abuse}", `
+		\b(?:anti ?spam|spam\w*|unsolicited|non sollicite\w*|ube\b|uce\b|junk|bulk|virus\w*|malware|malicious|phish\w*|
+		infected|trojan|viagra|scam|fraud\w*|spoof\w*|forge[dr]\w*|abus\w+|hijack\w*|black ?list\w*|block ?list\w*|
+		deny ?list\w*|dnsbl|rbl|rbls|spamhaus|spamcop|barracuda(?:central)?|sorbs|uribl|surbl|invaluement|cloudmark|
+		bad reputation|reputation)`,
+	"{proof}", `
+		\b(?:spf|dkim|dmarc|arc seal|bimi|sender id\b|domainkeys|ptr|rdns|resource records?|invalid dns|reverse dns|
+		reverse lookup|reverse hostname|authentication (?:level|results?|checks?|policy)|(?:email|mail|message|sender|
+		domain) authentication)`,
+	"{rate}", `
+		rate ?limit\w*|limit\w* (?:the )?rate|throttl\w*|(?:sending|message|mail|email|connection|request|send|delivery|
+		submission) rate|unusual (?:\w+ )?(?:rate|volume|traffic|amount|number)|slow(?:ing|er)? ?down|slow(?:er)?\b|back ?off|
+		too (?:\w+ )?(?:fast|quick\w*|often|frequent\w*|rapid\w*)|frequen(?:cy|t|tly){near}(?:limit\w*|exceed\w*|control\w*|
+		high|restrict\w*)|(?:limit\w*|exceed\w*|high|reduce|restrict\w*|control){near}frequency|(?:too many|too much|
+		excessive|trop de|zu viele|demasiad[oa]s|tropp[ie]|muitos)(?: number of)?(?: (?:new|smtp|tls|auth|of|your|incoming|
+		inbound|outgoing|sent|mail|email|concurrent|delivery)){0,4} (?:messages?|mails?|emails?|e ?mails|requests?|commands?|
+		logins?|auth\w*|transactions?|deliver\w+|load|traffic|submissions?|envelopes?|correos|nachrichten|messaggi)|
+		too many recipients?(?: [a-z]+){0,3} (?:{brief}|hour|minute|received)|{excess}{near}{flow}{near}{brief}|
+		{flow}{near}{brief}{near}(?:{excess}|{limit})|(?:{limit}|{excess}){near}{brief}|{brief}{near}(?:{limit}|{excess})|
+		(?:messages|mails|emails|message|mail|email|volume|traffic|rate|sending|send)(?: [a-z]+){0,2} (?:limit|quota|maximum|
+		threshold|rate)\w* (?:\w+ )?(?:exceed\w*|reached|hit)|{excess}{near}(?:number of (?:messages|mails|emails)|(?:sending|
+		message|mail|email|volume|rate) (?:limit|quota|threshold))|(?:volume|traffic|throughput|message rate)\b{near}{excess}|
+		(?:again|wait|retry)(?: in)? \d\d? sec\w*|no more than \d+ (?:messages|mails|emails)|(?:unexpected|high|excessive|
+		large|unusual|increased) volume|(?:reduce|lower|decrease){near}(?:rate|volume|speed|traffic|amount)|
+		volume{near}complaints?`,
+	// A word against taking a reply for the recipient's death.
+	"{doubt}", `
+		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|
+		no valid recipients?|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
+		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*)\b`,
+	// To pass by itself.
+	"{later}", `
+		(?:temporar\w*|transient\w*|try (?:it |your \w+ |sending |delivery )?(?:again|later|another|back)|retry (?:later|
+		again|in)|again later|(?:re)?send (?:it )?(?:again )?later|come back|later\b|deferred|defer\b|deferring|in progress|
+		try in \d+|at this time|right now|currently|at the moment|busy|plus tard|spater|mas tarde|piu tardi|momentan\w*|
+		temporaire\w*|vorubergehend)`,
+)

@@ -1,0 +1,28 @@
+package reply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+var stageNames = []string{"connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot", "rset"}
+
+// ParseStage returns the stage of a name in any case: connect, ehlo, starttls, auth, mail, rcpt, data, dot or rset.
+func ParseStage(s string) (Stage, error) {
+	i := slices.Index(stageNames, strings.ToLower(s))
+	if i < 0 {
+		return 0, fmt.Errorf("unknown stage %q: use one of %s", s, strings.Join(stageNames, ", "))
+	}
+	return Stage(i), nil
+}
+
+var scopeNames = []string{"recipient", "message", "session", "server"}
+
+// String returns the scope in one word: "recipient", "message", "session" or "server".
+func (s Scope) String() string {
+	if s < 0 || int(s) >= len(scopeNames) {
+		return fmt.Sprintf("scope %d", int(s))
+	}
+	return scopeNames[s]
+}

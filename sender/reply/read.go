@@ -1,0 +1,301 @@
+package reply
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What a server may say at most. RFC 5321 4.5.3.1.5 allows 512 octets a line; real servers exceed it.
+const (
+	maxLine  = 2 << 10  // octets a line, line end included
+	maxReply = 64 << 10 // octets a reply
+	maxLines = 1000     // lines a reply
+)
+
+// ErrSyntax is wrapped by every error that says the server does not speak SMTP; the error's text says what was wrong
+// and where. The reader is then somewhere inside the server's output: the connection can only be closed.
+var ErrSyntax = errors.New("not an SMTP reply")
+
+// Read reads one reply (RFC 5321 section 4.2), of one line or several ("250-…" up to "250 …").
+//
+// It is lenient where that is harmless: a code without text, lines that end in a bare LF, text in any encoding. It is
+// strict where a guess could take one reply for another: three digits from 200 to 599, followed by a space, a
+// hyphen or the end of the line; the same code on all lines; no NUL. Bounds: 2 KB a line, 64 KB and 1,000
+// lines a reply.
+//
+// The error is io.EOF when the server closed the connection before the first octet, io.ErrUnexpectedEOF when it did so
+// inside the reply, one that wraps ErrSyntax, or whatever the connection returned.
+func Read(r *bufio.Reader) (Reply, error) {
+	raw, err := readLine(r)
+	if err != nil {
+		return Reply{}, lineError(1, err)
+	}
+	code, last, rest, err := splitLine(raw)
+	if err != nil {
+		return Reply{}, lineError(1, err)
+	}
+	first := Reply{Code: code}
+	first.Status, first.Text = splitStatus(code, clean(rest))
+	if last {
+		return first, nil
+	}
+	return readMore(r, first, len(raw))
+}
+
+// readMore reads the lines after the first, which was of size octets.
+func readMore(r *bufio.Reader, reply Reply, size int) (Reply, error) {
+	var text strings.Builder
+	text.WriteString(reply.Text)
+	for n := 2; ; n++ {
+		if n > maxLines {
+			return Reply{}, lineError(n, fmt.Errorf("%w: reply longer than %d lines", ErrSyntax, maxLines))
+		}
+		raw, err := readLine(r)
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return Reply{}, lineError(n, err)
+		}
+		if size += len(raw); size > maxReply {
+			return Reply{}, lineError(n, fmt.Errorf("%w: reply longer than %d octets", ErrSyntax, maxReply))
+		}
+		code, last, rest, err := splitLine(raw)
+		if err != nil {
+			return Reply{}, lineError(n, err)
+		}
+		if code != reply.Code {
+			return Reply{}, lineError(n, fmt.Errorf("%w: code %d inside a %d reply", ErrSyntax, code, reply.Code))
+		}
+		line := clean(rest)
+		status, after := splitStatus(code, line)
+		if reply.Status == "" {
+			reply.Status = status
+		}
+		if status == reply.Status {
+			line = after // a different one is kept in the text: it may be the telling one
+		}
+		text.WriteByte('\n')
+		text.WriteString(line)
+		if last {
+			reply.Text = text.String()
+			return reply, nil
+		}
+	}
+}
+
+// Parse reads one reply from a string, as Read does from a connection. The line end of the last line may be absent;
+// anything after the reply is an error that wraps ErrSyntax.
+func Parse(s string) (Reply, error) {
+	s = strings.TrimRight(s, "\r\n")
+	if s == "" {
+		return Reply{}, fmt.Errorf("%w: nothing there", ErrSyntax)
+	}
+	r := bufio.NewReader(strings.NewReader(s + "\n"))
+	reply, err := Read(r)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return Reply{}, fmt.Errorf("%w: the last line has to be %q and then a space, not a hyphen", ErrSyntax, s[:3])
+	case err != nil:
+		return Reply{}, err
+	case r.Buffered() > 0:
+		rest, _ := r.Peek(r.Buffered())
+		return Reply{}, fmt.Errorf("%w: more text after the last line: %q", ErrSyntax, clip(rest))
+	}
+	return reply, nil
+}
+
+// Lines returns the lines of the reply, without code and enhanced status; at least one, which may be empty. The lines
+// after the first of an EHLO reply are its keywords: none can look like an enhanced status code, as a keyword has no
+// dot (RFC 5321 4.1.1.1).
+func (r Reply) Lines() []string {
+	return strings.Split(r.Text, "\n")
+}
+
+// String returns the reply on one line, as a person reads it: "550 5.1.1 no such user".
+func (r Reply) String() string {
+	s := fmt.Sprintf("%03d", r.Code)
+	if r.Status != "" {
+		s += " " + r.Status
+	}
+	if r.Text != "" {
+		s += " " + strings.ReplaceAll(r.Text, "\n", " ")
+	}
+	return s
+}
+
+// lineError says where in the reply err happened, unless err is about the connection, not the reply.
+func lineError(n int, err error) error {
+	if errors.Is(err, ErrSyntax) {
+		return fmt.Errorf("line %d: %w", n, err)
+	}
+	return err
+}
+
+// readLine returns the next line with its line end, valid until the next read.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if err == bufio.ErrBufferFull { // a reader smaller than maxLine, or a line larger than any
+		line = bytes.Clone(line)
+		for err == bufio.ErrBufferFull && len(line) <= maxLine {
+			var more []byte
+			more, err = r.ReadSlice('\n')
+			line = append(line, more...)
+		}
+	}
+	if len(line) > maxLine {
+		return nil, fmt.Errorf("%w: longer than %d octets: %q", ErrSyntax, maxLine, clip(line))
+	}
+	if err == io.EOF && len(line) > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return line, err
+}
+
+// splitLine takes one line apart: its code, whether it is the reply's last line, and what follows.
+func splitLine(line []byte) (code int, last bool, rest []byte, err error) {
+	fail := func(why string) (int, bool, []byte, error) {
+		return 0, false, nil, fmt.Errorf("%w: %s: %q", ErrSyntax, why, clip(line))
+	}
+	line = bytes.TrimRight(line, "\r\n")
+	if len(line) < 3 || !digit(line[0]) || !digit(line[1]) || !digit(line[2]) {
+		return fail("no three-digit code at the start")
+	}
+	code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
+	if code < 200 || code > 599 {
+		return fail("code outside 200 to 599")
+	}
+	if bytes.IndexByte(line, 0) >= 0 {
+		return fail("NUL inside")
+	}
+	if len(line) == 3 {
+		return code, true, nil, nil
+	}
+	if line[3] != ' ' && line[3] != '-' {
+		return fail("neither space nor hyphen after the code")
+	}
+	return code, line[3] == ' ', line[4:], nil
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// clip shortens what an error quotes.
+func clip(b []byte) []byte {
+	const most = 80
+	return b[:min(len(b), most)]
+}
+
+// splitStatus takes the enhanced status code (RFC 2034, RFC 3463) off the front of a line of text. One whose class
+// disagrees with the reply code is not one (RFC 2034 section 4) and stays. "#5.1.1" is how one widespread
+// gateway writes it.
+func splitStatus(code int, text string) (status, rest string) {
+	n := statusLen(strings.TrimPrefix(text, "#"))
+	if n == 0 {
+		return "", text
+	}
+	start := len(text) - len(strings.TrimPrefix(text, "#"))
+	status, rest = text[start:start+n], text[start+n:]
+	if status[0] != byte('0'+code/100) {
+		return "", text
+	}
+	return status, strings.TrimLeft(rest, " ")
+}
+
+// statusLen returns how many octets of s are an enhanced status code, 0 when s does not start with one:
+// class 2, 4 or 5, subject and detail of one to three digits each, and then a space or nothing.
+func statusLen(s string) int {
+	if len(s) < 5 || (s[0] != '2' && s[0] != '4' && s[0] != '5') {
+		return 0
+	}
+	i := 1
+	for range 2 {
+		if i >= len(s) || s[i] != '.' {
+			return 0
+		}
+		i++
+		start := i
+		for i < len(s) && digit(s[i]) {
+			i++
+		}
+		if i == start || i-start > 3 {
+			return 0
+		}
+	}
+	if i < len(s) && s[i] != ' ' {
+		return 0
+	}
+	return i
+}
+
+// clean makes a line of text fit to be stored and shown on a terminal: valid UTF-8, one line, no control characters, no
+// terminal sequences, no invisible characters that reorder or hide the others. A tab becomes a space.
+func clean(b []byte) string {
+	b = bytes.TrimFunc(b, unicode.IsSpace)
+	plain := true
+	for _, c := range b {
+		plain = plain && ' ' <= c && c <= '~'
+	}
+	if plain {
+		return string(b)
+	}
+	var out strings.Builder
+	for len(b) > 0 {
+		if n := escapeLen(b); n > 0 {
+			b = b[n:]
+			continue
+		}
+		c, n := utf8.DecodeRune(b) // RuneError for an invalid octet, which is what should be shown
+		b = b[n:]
+		switch {
+		case c == '\t', unicode.In(c, unicode.Zl, unicode.Zp):
+			out.WriteByte(' ')
+		case unicode.IsControl(c), unicode.Is(unicode.Cf, c):
+		default:
+			out.WriteRune(c)
+		}
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// escapeLen returns the length of the terminal sequence that b starts with (ECMA-48: ESC [ … final octet, or
+// ESC ] … BEL or ESC \, or ESC and one octet), 0 when b does not start with ESC.
+func escapeLen(b []byte) int {
+	if b[0] != 0x1b {
+		return 0
+	}
+	if len(b) < 2 {
+		return 1
+	}
+	switch b[1] {
+	case '[':
+		for i := 2; i < len(b); i++ {
+			if b[i] < 0x20 || b[i] > 0x7e { // cut off: what follows is text again
+				return i
+			}
+			if b[i] >= 0x40 {
+				return i + 1
+			}
+		}
+		return len(b)
+	case ']':
+		for i := 2; i < len(b); i++ {
+			if b[i] == 0x07 {
+				return i + 1
+			}
+			if b[i] == 0x1b {
+				return i // the ESC \ that ends it is the next sequence
+			}
+		}
+		return len(b)
+	}
+	if b[1] >= utf8.RuneSelf {
+		return 1 // half a character must not be left behind
+	}
+	return 2
+}
