@@ -33,8 +33,9 @@ func (m *Message) Composer() *Composer {
 	return &Composer{
 		m:     m,
 		data:  maps.Clone(m.blank),
-		text:  body{known: m.known},
-		html:  body{known: m.known},
+		text:  body{known: m.known, rounds: roundCounter{marks: m.marks}},
+		html:  body{known: m.known, rounds: roundCounter{marks: m.marks}},
+		value: fieldValue{rounds: roundCounter{marks: m.marks}},
 		maker: textMaker{word: m.word, slow: m.markupOut, skeletons: map[string][]textPiece{}},
 	}
 }
@@ -141,6 +142,7 @@ func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
 		return append(out, f.fixed...), nil
 	}
 	c.value.Reset()
+	c.value.rounds.reset()
 	if err := f.template.Execute(&c.value, c.data); err != nil {
 		return out, fmt.Errorf("header %s: %w", f.name, executionError(err))
 	}
@@ -148,12 +150,18 @@ func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
 }
 
 // A fieldValue is the rendered value of a header field. It ends the execution of a template that prints too much.
-type fieldValue struct{ bytes.Buffer }
+type fieldValue struct {
+	bytes.Buffer
+	rounds roundCounter
+}
 
 func (v *fieldValue) Write(p []byte) (int, error) {
+	if ok, err := v.rounds.isMark(p); ok {
+		return 0, err
+	}
 	const most = 16 << 10 // octets; servers refuse longer header fields
 	if v.Len()+len(p) > most {
-		return 0, fmt.Errorf("it is longer than %d octets", most)
+		return 0, v.rounds.fault(fmt.Sprintf("it is longer than %d octets", most))
 	}
 	return v.Buffer.Write(p)
 }

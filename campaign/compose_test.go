@@ -82,6 +82,64 @@ func FuzzCompose(f *testing.F) {
 	})
 }
 
+// Whatever a file, a sender or a header field is called: the message and its parts have the header fields that they
+// should have, one each, and a reader finds the names in them.
+func FuzzNames(f *testing.F) {
+	f.Add("Example News", "catalogue.pdf", "Spring is here", "x")
+	f.Add("Example, Inc.\r\nBcc: eve@example.com", "a\"\r\nContent-Type: text/html\r\n\r\n.pdf", "a\nTo: b", "\r\n\r\n--=_")
+	f.Add("=?utf-8?q?=0D=0ABcc:_b?=", "Überraschung für Zoë.pdf", "\u2028\u0085", "\x00\xff")
+	f.Add(strings.Repeat("ö", 300), strings.Repeat("%\"\\;", 100), strings.Repeat("x", 2000), strings.Repeat(" ", 1000))
+	f.Add("\" <eve@example.com>, \"", "../../etc/passwd", "<>", ";\r\n")
+	f.Add("", "\r\n", "\r\n", "\r\n")
+	f.Fuzz(func(t *testing.T, display, file, subject, value string) {
+		if file == "" || strings.Contains(subject, "{{") || len(display)+len(file)+len(subject)+len(value) > 8<<10 {
+			return
+		}
+		src := testSource(map[string]string{"newsletter.txt": "x", "newsletter.html": `<img src="cid:logo.png">`, "logo.png": "y", "subject": subject, "X-City": "{{ .city }}", "X-Fixed": "y"})
+		src.File.From.Name, src.File.ReplyTo = display, Mailbox{display, src.File.From.Address}
+		src.File.Attachments = []string{file}
+		read := src.Read
+		src.Read = func(path string) ([]byte, error) {
+			if path == file {
+				return []byte("content"), nil
+			}
+			return read(path)
+		}
+		m, err := Compile(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := m.Composer().Compose(testRow("", value))
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := bytes.Join(content, nil)
+		checkLines(t, message)
+		if got := countFields(message); got != 10 {
+			t.Errorf("%d header fields:\n%s", got, message)
+		}
+		parsed := readMessage(t, message)
+		for _, field := range []string{"From", "Reply-To"} {
+			got, err := parsed.Header.AddressList(field)
+			if err != nil || len(got) != 1 || got[0].Address != "news@example.com" || !sameWords(got[0].Name, oneLine(display)) {
+				t.Errorf("%s is %v (%v), want the name %q", field, got, err, oneLine(display))
+			}
+		}
+		parts := leaves(t, map[string][]string(parsed.Header), parsed.Body)
+		if len(parts) != 4 || parts[3].content != "content" {
+			t.Fatalf("%d parts:\n%s", len(parts), message)
+		}
+		if want := newAttachment(file, nil).name; !sameWords(parts[3].filename, want) {
+			t.Errorf("the file is called %q, want %q", parts[3].filename, want)
+		}
+		for _, field := range []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"} {
+			if got, want := bytes.Count(message, []byte("\r\n"+field+":")), map[string]int{"Content-Type": 7, "Content-Transfer-Encoding": 4, "Content-Disposition": 2}[field]; got != want {
+				t.Errorf("%s %d times, want %d:\n%s", field, got, want, message)
+			}
+		}
+	})
+}
+
 func sameWords(a, b string) bool {
 	return strings.Join(strings.Fields(a), " ") == strings.Join(strings.Fields(b), " ")
 }

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"bytes"
+	"fmt"
 	"unicode/utf8"
 )
 
@@ -57,16 +58,21 @@ type body struct {
 	pieces []piece
 	own    []byte // what is not in segments; clean, line ends are LF
 	size   int
+	rounds roundCounter
 }
 
 func (b *body) reset() {
 	b.pieces, b.own, b.size = b.pieces[:0], b.own[:0], 0
+	b.rounds.reset()
 }
 
 func (b *body) Write(p []byte) (int, error) {
+	if ok, err := b.rounds.isMark(p); ok {
+		return 0, err
+	}
 	const overhead = 32 // a piece takes memory even when it is empty
 	if b.size += len(p) + overhead; b.size > maxPart {
-		return 0, errPartTooLong
+		return 0, b.rounds.fault(fmt.Sprintf("the rendered message is larger than %d octets", maxPart))
 	}
 	if len(p) > 0 {
 		if s := b.known[&p[0]]; s != nil && s.size == len(p) {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	texttemplate "text/template"
 	"time"
 	"unicode/utf8"
 
@@ -14,8 +15,10 @@ import (
 	"golang.org/x/text/language"
 )
 
-// maxValue bounds what a function returns, in octets. Without it {{ printf "%999999999d" 1 }} takes the memory.
-const maxValue = 1 << 20
+// maxValue bounds the longer texts that a function makes of others, in octets: without it
+// {{ printf "%999999999d" 1 }} takes the memory, and a loop that works on what it made before takes for ever. Mail readers
+// show less of a whole message.
+const maxValue = 128 << 10
 
 // functions are what a template can call besides the safe ones of text/template (safeBuiltins). They work on text only:
 // nothing reads files or the environment, and nothing declares a recipient's text to be HTML. The text comes last, so
@@ -34,12 +37,13 @@ func functions() map[string]any {
 		"print":    func(args ...any) (string, error) { return bounded(fmt.Sprint(args...)) },
 		"println":  func(args ...any) (string, error) { return bounded(fmt.Sprintln(args...)) },
 		"printf":   printf,
+		"urlquery": func(args ...any) (string, error) { return bounded(texttemplate.URLQueryEscaper(args...)) },
 	}
 }
 
 // safeBuiltins are the functions of text/template that are left. html and js are not: html/template escapes by
 // context, and in a text nothing is to be escaped.
-var safeBuiltins = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len", "urlquery"}
+var safeBuiltins = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len"}
 
 // functionNames are all that can be called, sorted.
 func functionNames() []string {
@@ -101,10 +105,13 @@ func replace(old, new, s string) (string, error) {
 }
 
 // splitItems cuts s at each separator, for {{ range split ";" .items }}. The items lose the white space around them; empty
-// ones are left out.
+// ones are left out. No loop could take more than maxRounds of them.
 func splitItems(separator, s string) ([]string, error) {
 	if separator == "" {
 		return nil, errors.New("split needs a separator")
+	}
+	if strings.Count(s, separator) > maxRounds {
+		return nil, fmt.Errorf("split makes more than %d items of it", maxRounds)
 	}
 	items := strings.Split(s, separator)
 	for i := range items {

@@ -30,6 +30,7 @@ type Message struct {
 	text   *texttemplate.Template // nil: the text is made from the HTML
 	html   *htmltemplate.Template // nil: there is only text
 	known  map[*byte]*segment
+	marks  marks
 	tree   mimeTree
 	fields []field
 	blank  map[string]string // a row of empty fields
@@ -64,12 +65,12 @@ func Compile(src Source) (*Message, error) {
 		return nil, err
 	}
 	f := src.File
-	m := &Message{known: map[*byte]*segment{}, blank: map[string]string{}}
+	m := &Message{known: map[*byte]*segment{}, marks: marks{}, blank: map[string]string{}}
 	for _, name := range sortedKeys(columns) {
 		m.fields = append(m.fields, field{name, columns[name]})
 		m.blank[name] = ""
 	}
-	l := &loader{file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}}
+	l := &loader{file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}, marks: m.marks}
 	fmt.Fprintf(l.hash, "%q %q %q %q ", f.Name, f.From, f.Subject, f.Headers)
 
 	html, text := newTemplateSet(), newTemplateSet()

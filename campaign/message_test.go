@@ -259,6 +259,11 @@ func TestComposeRefusesBadEnvelope(t *testing.T) {
 }
 
 func TestComposeErrors(t *testing.T) {
+	// Forty templates, each calling the next one twice: 2^40 calls that print nothing.
+	laughs := `{{ define "t40" }}{{ end }}{{ template "t0" }}`
+	for i := range 40 {
+		laughs += fmt.Sprintf(`{{ define "t%d" }}{{ template "t%d" }}{{ template "t%d" }}{{ end }}`, i, i+1, i+1)
+	}
 	for _, c := range []struct{ name, file, text, want string }{
 		{"date", "newsletter.html", "<p>\n{{ .city | date \"2006\" }}", `newsletter.html:2:12: executing "newsletter.html" at <date "2006">: error calling date: "Rome" is not a date`},
 		{"partial", "footer.html", "\n{{ .city | date \"2006\" }}", `footer.html:2:12: executing "footer"`},
@@ -267,12 +272,30 @@ func TestComposeErrors(t *testing.T) {
 		{"width", "newsletter.txt", `{{ printf "%1000000000d" 1 }}`, `printf takes widths up to 999`},
 		{"width from an argument", "newsletter.txt", `{{ printf "%*d" 1000000000 1 }}`, `printf takes widths up to 999`},
 		{"precision", "newsletter.txt", `{{ printf "%.1000000000f" 1.0 }}`, `printf takes widths up to 999`},
-		{"endless text", "newsletter.txt", `{{ range 1000000000 }}x{{ end }}`, `the rendered message is larger than 10485760 octets`},
-		{"endless nothing", "newsletter.txt", `{{ range 1000000000 }}{{ "" }}{{ end }}`, `the rendered message is larger`},
-		{"endless HTML", "newsletter.html", `{{ range 1000000000 }}x{{ end }}`, `the rendered message is larger`},
-		{"endless header", "subject", `{{ range 1000000000 }}x{{ end }}`, `header Subject: it is longer than 16384 octets`},
-		{"doubling", "newsletter.txt", `{{ $x := "xx" }}{{ range 99 }}{{ $x = print $x $x }}{{ end }}`, `the result is longer than 1048576 octets`},
-		{"replacing", "newsletter.txt", `{{ $x := "xx" }}{{ range 99 }}{{ $x = replace "x" "xxxx" $x }}{{ end }}`, `the result is longer than 1048576 octets`},
+		{"endless text", "newsletter.txt", `{{ range 1000000000 }}x{{ end }}`, `newsletter.txt:1:10: the loops and templates of this message take more than 10000 rounds (look for a {{ range }}`},
+		{"long text", "newsletter.txt", `{{ $x := printf "%999d" 1 }}{{ range 9000 }}{{ $x }}{{ $x }}{{ end }}`, `newsletter.txt:1:38: the rendered message is larger than 10485760 octets (look for a {{ range }}`},
+		{"endless nothing", "newsletter.txt", `{{ range 9999999999 }}{{ end }}`, `newsletter.txt:1:10: the loops`},
+		{"endless empty text", "newsletter.txt", "a\n{{ range 9999999999 }}{{ \"\" }}{{ end }}", `newsletter.txt:2:10: the loops`},
+		{"endless assignment", "newsletter.txt", `{{ $x := 1 }}{{ range 9999999999 }}{{ $x = . }}{{ end }}`, `newsletter.txt:1:23: the loops`},
+		{"endless continue", "newsletter.txt", `{{ range 9999999999 }}{{ continue }}x{{ end }}`, `newsletter.txt:1:10: the loops`},
+		{"endless HTML", "newsletter.html", `{{ range 9999999999 }}{{ end }}`, `newsletter.html:1:10: the loops`},
+		{"endless attribute", "newsletter.html", `<p title="{{ range 9999999999 }}{{ end }}">`, `newsletter.html:1:20: the loops`},
+		{"endless partial", "footer.html", `{{ range 9999999999 }}{{ end }}`, `footer.html:1:10: the loops`},
+		{"endless partial in an attribute", "newsletter.html", `{{ define "x" }}{{ range 9999999999 }}{{ end }}{{ end }}{{ template "x" }}<p title="{{ template "x" }}">`, `newsletter.html:1:26: the loops`},
+		{"endless partial only in an attribute", "newsletter.html", `{{ define "x" }}{{ range 9999999999 }}{{ end }}{{ end }}<p title="{{ template "x" }}">`, `newsletter.html:1:1: the rendered message is larger`},
+		{"endless Markdown", "newsletter.md", "# a\n\n{{ range 9999999999 }}{{ end }}", `newsletter.md, as HTML:`},
+		{"endless header", "subject", `{{ range 9999999999 }}{{ end }}`, `header Subject: campaign.yaml:1:1: subject: the loops`},
+		{"long header", "subject", `{{ range 9000 }}xx{{ end }}`, `header Subject: campaign.yaml:1:1: subject: it is longer than 16384 octets`},
+		{"loops in loops", "newsletter.txt", `{{ range 900 }}{{ range 900 }}{{ range 900 }}{{ end }}{{ end }}{{ end }}`, `the loops and templates`},
+		{"loops over a text in loops", "newsletter.txt", `{{ $x := replace " " "a;" (printf "%900d" 1) }}{{ range split ";" $x }}{{ range split ";" $x }}{{ range split ";" $x }}{{ end }}{{ end }}{{ end }}`, `the loops and templates`},
+		{"loop over the row", "newsletter.txt", `{{ range . }}{{ range $ }}{{ range $ }}{{ range $ }}{{ range $ }}{{ range $ }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}{{ end }}`, `the loops and templates`},
+		{"templates that call each other", "newsletter.txt", laughs, `the loops and templates`},
+		{"HTML templates that call each other", "newsletter.html", laughs, `the loops and templates`},
+		{"slow rounds", "newsletter.txt", `{{ $x := replace " " "ab" (printf "%900d" 1) }}{{ range 6 }}{{ $x = print $x $x }}{{ end }}{{ range 99999 }}{{ $y := title $x }}{{ end }}`, `newsletter.txt:1:101: the loops and templates of this message take longer than 1s`},
+		{"items", "newsletter.txt", `{{ $x := printf "%900d" 1 }}{{ range 4 }}{{ $x = print $x $x }}{{ end }}{{ split " " $x }}`, `error calling split: split makes more than 10000 items`},
+		{"growing", "newsletter.txt", `{{ $x := replace " " "%" (printf "%900d" 1) }}{{ range 9999 }}{{ $x = urlquery $x }}{{ end }}`, `error calling urlquery: the result is longer than 131072 octets`},
+		{"doubling", "newsletter.txt", `{{ $x := "xx" }}{{ range 99 }}{{ $x = print $x $x }}{{ end }}`, `the result is longer than 131072 octets`},
+		{"replacing", "newsletter.txt", `{{ $x := "xx" }}{{ range 99 }}{{ $x = replace "x" "xxxx" $x }}{{ end }}`, `the result is longer than 131072 octets`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := map[string]string{c.file: c.text}

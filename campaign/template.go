@@ -35,14 +35,20 @@ type loader struct {
 	read     func(path string) ([]byte, error)
 	hash     hash.Hash         // of all that is read
 	sources  map[string]string // what stands in each template file, by the name it has in error messages
+	marks    marks
 	findings Findings
 }
 
 func (l *loader) find(f Finding) { l.findings = append(l.findings, f) }
 
-// findAt adds a finding at an octet of a template file. A template that is no file is a value in the campaign file, and
-// called by its key.
+// findAt adds a finding at an octet of a template file.
 func (l *loader) findAt(file string, offset int, message, hint string) {
+	l.find(l.findingAt(file, offset, message, hint))
+}
+
+// findingAt is a finding at an octet of a template file. A template that is no file is a value in the campaign file, and
+// called by its key.
+func (l *loader) findingAt(file string, offset int, message, hint string) Finding {
 	f := Finding{File: file, Message: message, Hint: hint}
 	source, isFile := l.sources[file]
 	if !isFile {
@@ -53,7 +59,7 @@ func (l *loader) findAt(file string, offset int, message, hint string) {
 		f.Line = 1 + strings.Count(before, "\n")
 		f.Column = 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
 	}
-	l.find(f)
+	return f
 }
 
 // content reads a file that the campaign file names.
@@ -218,6 +224,7 @@ func (l *loader) partials(files []string, html, text *templateSet) {
 // htmlTemplate makes the set executable. The escaper runs at once, so that its errors are found now and the texts in the
 // trees have the form in which they will be written.
 func (l *loader) htmlTemplate(set *templateSet, entry string, data map[string]string) *htmltemplate.Template {
+	l.mark(set)
 	root := htmltemplate.New("").Funcs(functions()).Option("missingkey=error")
 	root.Funcs(htmltemplate.FuncMap{conditionalFunc: conditionalComment})
 	for _, name := range sortedKeys(set.trees) {
@@ -228,7 +235,7 @@ func (l *loader) htmlTemplate(set *templateSet, entry string, data map[string]st
 	}
 	t := root.Lookup(entry) // it is there: all files were read and parsed
 	// What else goes wrong with a row of empty fields says nothing about real ones.
-	err := t.Execute(&body{}, data)
+	err := t.Execute(&body{rounds: roundCounter{marks: l.marks}}, data)
 	if e := (*htmltemplate.Error)(nil); errors.As(err, &e) {
 		l.findEscape(set, e)
 		return nil
@@ -255,6 +262,7 @@ func (l *loader) findEscape(set *templateSet, e *htmltemplate.Error) {
 
 // textTemplate makes the set executable.
 func (l *loader) textTemplate(set *templateSet, entry string) *texttemplate.Template {
+	l.mark(set)
 	root := texttemplate.New("").Funcs(functions()).Option("missingkey=error")
 	for _, name := range sortedKeys(set.trees) {
 		if _, err := root.AddParseTree(name, set.trees[name]); err != nil {
@@ -315,7 +323,7 @@ func eachBranch(n *parse.BranchNode, f func(parse.Node)) {
 // executionError puts the error of a template's execution into the form file:line:column: message. text/template counts
 // columns from 0.
 func executionError(err error) error {
-	if err == nil || errors.Is(err, errPartTooLong) {
+	if f := (Finding{}); err == nil || errors.As(err, &f) {
 		return err
 	}
 	message := strings.TrimPrefix(err.Error(), "template: ")
@@ -327,8 +335,6 @@ func executionError(err error) error {
 }
 
 var executionPlace = regexp.MustCompile(`^[^\n]*?:\d+:(\d+): executing `)
-
-var errPartTooLong = fmt.Errorf("the rendered message is larger than %d octets: look for a {{ range }} that does not end", maxPart)
 
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))

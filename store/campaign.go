@@ -34,6 +34,7 @@ type Campaign struct {
 	Name                       string
 	Created, Updated           time.Time
 	Started, Finished, NextDue time.Time // zero: not yet; nothing waits
+	Purged                     time.Time // when its recipients were removed; zero: they are there
 	Path                       string
 	Durability                 string
 	Columns                    []string
@@ -54,7 +55,7 @@ func (e *ChangedError) Error() string {
 
 // Campaigns lists the campaigns in the order in which they were made.
 func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
-	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), path, durability, columns, rate,
+	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), coalesce(purged, 0), path, durability, columns, rate,
 		coalesce((SELECT min(due) FROM job WHERE job.campaign = campaign.id AND state = 'queued'), 0) FROM campaign ORDER BY id`)
 	if err != nil {
 		return nil, explain(err)
@@ -63,9 +64,9 @@ func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
 	var all []Campaign
 	for rows.Next() {
 		var c Campaign
-		var created, updated, started, finished, due int64
+		var created, updated, started, finished, purged, due int64
 		var columns string
-		if err := rows.Scan(&c.ID, &c.Name, &created, &updated, &started, &finished, &c.Path, &c.Durability, &columns, &c.Rate, &due); err != nil {
+		if err := rows.Scan(&c.ID, &c.Name, &created, &updated, &started, &finished, &purged, &c.Path, &c.Durability, &columns, &c.Rate, &due); err != nil {
 			return nil, explain(err)
 		}
 		if err := json.Unmarshal([]byte(columns), &c.Columns); err != nil {
@@ -73,6 +74,7 @@ func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
 		}
 		c.Created, c.Updated = fromMillis(created), fromMillis(updated)
 		c.Started, c.Finished, c.NextDue = fromMillis(started), fromMillis(finished), fromMillis(due)
+		c.Purged = fromMillis(purged)
 		all = append(all, c)
 	}
 	if err := rows.Err(); err != nil {
@@ -168,10 +170,10 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 	}
 	now := millis(time.Now())
 
-	var started sql.NullInt64
+	var started, purged sql.NullInt64
 	var source []byte
 	var stored string
-	err = s.writer.QueryRowContext(ctx, "SELECT id, started, source, columns FROM campaign WHERE name = ?1", name).Scan(&id, &started, &source, &stored)
+	err = s.writer.QueryRowContext(ctx, "SELECT id, started, purged, source, columns FROM campaign WHERE name = ?1", name).Scan(&id, &started, &purged, &source, &stored)
 	var columns []string
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -187,6 +189,8 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 		}
 	case err != nil:
 		return 0, nil, err
+	case purged.Valid:
+		return 0, nil, fmt.Errorf("campaign %q: %w", name, ErrPurged)
 	default:
 		if err := json.Unmarshal([]byte(stored), &columns); err != nil {
 			return 0, nil, fmt.Errorf("campaign %q: columns: %w", name, err)

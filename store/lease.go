@@ -38,10 +38,13 @@ type Lease struct {
 	rate rateMeter // touched under store.mu
 }
 
+// locksSuffix makes the queue's name that of the folder of its locks.
+const locksSuffix = ".locks"
+
 // Acquire takes the lease of the campaign of that name, which need not exist yet: Load makes it. ErrHeld when another
-// process has it. Call Recover before the first Claim.
+// process has it. A queue that is damaged is refused. Call Recover before the first Claim.
 func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
-	dir := s.path + ".locks"
+	dir := s.path + locksSuffix
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("campaign lock: %w", err)
 	}
@@ -62,7 +65,11 @@ func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
 	l := &Lease{store: s, lock: lock, name: name, owner: fmt.Sprintf("%s.%d.%x", bootID(), os.Getpid(), token)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := l.read(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	err := s.patiently(ctx, func() error { return l.read(context.WithoutCancel(ctx)) })
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		err = l.verify(ctx)
+	}
+	if err != nil {
 		l.lock.Unlock()
 		return nil, explain(err)
 	}
@@ -80,7 +87,8 @@ func (l *Lease) read(ctx context.Context) error {
 
 // Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
 // uncounted; rows that were sending are in doubt. After a reboot under durability: process a row that reads claimed may have been
-// sending, because that write was still on its way to the disk: it is in doubt too.
+// sending, because that write was still on its way to the disk: it is in doubt too, and so it is where nobody can tell
+// whether there was a reboot. Rows that were deferred while the clock was ahead are due as long from now as they were then.
 func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) {
 	if l.id == 0 {
 		return 0, 0, nil
@@ -95,19 +103,24 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 		}
 		type held struct {
 			id      int64
+			state   string
 			attempt int
 			doubt   bool
 		}
 		var all []held
 		for rows.Next() {
 			var h held
-			var state, owner string
-			if err := rows.Scan(&h.id, &state, &h.attempt, &owner); err != nil {
+			var owner string
+			if err := rows.Scan(&h.id, &h.state, &h.attempt, &owner); err != nil {
 				rows.Close()
 				return err
 			}
+			if State(h.state) != Claimed && State(h.state) != Sending {
+				rows.Close()
+				return errDamaged{fmt.Sprintf("an index has row %d as held, but it is %q", h.id, h.state)}
+			}
 			boot, _, _ := strings.Cut(owner, ".")
-			h.doubt = State(state) == Sending || l.durability == "process" && boot != bootID()
+			h.doubt = State(h.state) == Sending || l.durability == "process" && (boot == "" || boot != bootID())
 			all = append(all, h)
 		}
 		if err := rows.Err(); err != nil {
@@ -132,6 +145,11 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 				return err
 			}
 		}
+		// A row that was put off by a clock that was set back since would wait for as long as the clock was ahead.
+		if err := s.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
+			now, now, l.id, now, now); err != nil {
+			return err
+		}
 		return s.count(ctx, l.id, delta)
 	})
 	if err != nil {
@@ -149,7 +167,7 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	var jobs []Job
 	err := s.writeAs(ctx, "strict", func(ctx context.Context) error {
 		st, err := s.prepare(ctx, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
-			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5)
+			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5) AND state = 'queued'
 			RETURNING id, address, fields, attempt`)
 		if err != nil {
 			return err

@@ -19,11 +19,22 @@ type Row struct {
 	MessageID string // "" for rows that cannot be mailed
 	Line      int    // in the CSV
 	Updated   time.Time
+	Earlier   []Attempt // those before the last one, oldest first; only when asked for
 }
 
-// Rows streams a campaign's recipients in the order of the CSV, those in one of the given states or, without any, all
-// of them.
-func (s *Store) Rows(ctx context.Context, campaign string, states []State, yield func(Row) error) error {
+// An Attempt is how one attempt ended that was followed by another.
+type Attempt struct {
+	At     time.Time
+	State  State // Queued: deferred; Failed or InDoubt: put back by a person
+	Code   int
+	Status string
+	Reply  string
+	Server string
+}
+
+// Rows streams a campaign's recipients in the order in which they were loaded, those in one of the given states or,
+// without any, all of them; on request with their earlier attempts.
+func (s *Store) Rows(ctx context.Context, campaign string, states []State, earlier bool, yield func(Row) error) error {
 	c, err := s.Campaign(ctx, campaign)
 	if err != nil {
 		return err
@@ -55,9 +66,36 @@ func (s *Store) Rows(ctx context.Context, campaign string, states []State, yield
 		if r.State != Invalid {
 			r.MessageID = l.messageID(id)
 		}
+		if earlier {
+			if r.Earlier, err = s.attempts(ctx, id); err != nil {
+				return explain(err)
+			}
+			if n := len(r.Earlier); n > 0 && r.State == Queued && r.Reply+r.Status != "" {
+				r.Earlier = r.Earlier[:n-1] // the row itself still says how that one ended
+			}
+		}
 		if err := yield(r); err != nil {
 			return err
 		}
 	}
 	return explain(rows.Err())
+}
+
+func (s *Store) attempts(ctx context.Context, job int64) ([]Attempt, error) {
+	rows, err := s.readDB.QueryContext(ctx, "SELECT at, state, code, status, text, server FROM attempt WHERE job = ?1 ORDER BY rowid", job)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Attempt
+	for rows.Next() {
+		var a Attempt
+		var at int64
+		if err := rows.Scan(&at, &a.State, &a.Code, &a.Status, &a.Reply, &a.Server); err != nil {
+			return nil, err
+		}
+		a.At = fromMillis(at)
+		all = append(all, a)
+	}
+	return all, rows.Err()
 }

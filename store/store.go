@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"embed"
@@ -34,15 +35,24 @@ type Store struct {
 	writer     *sql.Conn
 	prepared   map[string]*sql.Stmt
 	durability string // what the writer's synchronous pragma was last set for
+	verified   bool   // the whole file was; see verify
 
 	writeDB, readDB *sql.DB
 }
 
 // Open opens the queue at path. With create, a queue that is not there is made, readable by its owner only (0600, in a
-// folder 0700). A file that is not a queue, is damaged, or was made by a newer version is refused and left as it is.
+// folder 0700). From one that is there everybody's rights are taken away; a group that was let in stays in, and a folder that is
+// there stays as it is. A file that is not a queue, is damaged, or was made by a newer version is refused and left as it is.
 func Open(ctx context.Context, path string, create bool) (*Store, error) {
+	// The lock files and SQLite's own lie beside the file itself, by whatever name it was called.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	if err := prepareFile(path, create); err != nil {
 		return nil, err
+	}
+	if err := checkLog(path); err != nil {
+		return nil, fmt.Errorf("queue %s: %w", path, err)
 	}
 	s := &Store{path: path, prepared: map[string]*sql.Stmt{}, durability: "strict"}
 	if err := s.open(ctx); err != nil {
@@ -72,6 +82,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err = s.migrate(ctx); err != nil {
 		return err
 	}
+	// From here on who waits is asked every second whether to go on: see patiently.
+	if err = s.pragma(ctx, "PRAGMA busy_timeout=1000"); err != nil {
+		return err
+	}
+	if err = s.exec(ctx, "PRAGMA cell_size_check=ON"); err != nil {
+		return err
+	}
+	if err = closeToOthers(abs); err != nil {
+		return err
+	}
 	s.readDB, err = sql.Open("sqlite3", name+"?mode=rw&_busy_timeout=10000&_query_only=on&_cache_size=-4000&_mutex=no")
 	return err
 }
@@ -97,15 +117,21 @@ func (s *Store) Close() error {
 // prepareFile makes sure that there is a file that may be a queue. SQLite would make a missing one world-readable, and
 // would take an empty one or a text file that happens to be there for a fresh database.
 func prepareFile(path string, create bool) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("queue %s: this is not a file; name one with --db", path)
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !create {
 			return fmt.Errorf("%w: %s", ErrNoQueue, path)
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := makeFolder(filepath.Dir(path)); err != nil {
 			return fmt.Errorf("queue: make its folder: %w", err)
 		}
 		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			return prepareFile(path, false) // another process was faster, or a symbolic link leads nowhere
+		}
 		if err != nil {
 			return fmt.Errorf("queue: %w", err)
 		}
@@ -118,11 +144,52 @@ func prepareFile(path string, create bool) error {
 	head := make([]byte, 16)
 	switch n, err := io.ReadFull(f, head); {
 	case n == 0 && errors.Is(err, io.EOF):
-		return nil // made by a run that died before the schema was in it
+		// Made by a run that died before the schema was in it; a campaign's lock is made only afterwards.
+		if used, err := os.ReadDir(path + locksSuffix); err == nil && len(used) > 0 {
+			return fmt.Errorf("queue %s: the file is empty, and it was not: it was left as it is. Restore it from a backup; to begin anew, and send to everyone again, remove it and %s", path, path+locksSuffix)
+		}
+		return nil
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("queue %s: %w", path, err)
+	case len(bytes.Trim(head[:n], "\x00")) == 0:
+		return nil // the power went while it was made: the journal beside it takes it back; without one SQLite refuses the file
 	case string(head[:n]) != "SQLite format 3\x00":
 		return fmt.Errorf("queue %s: this is not a mailblast queue; it was left as it is. Name another file with --db", path)
+	}
+	return nil
+}
+
+// makeFolder makes a folder and what is missing above it, so that they survive a power cut: SQLite syncs the folder of its
+// files, but not the name of that folder in the one above.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// closeToOthers takes from everybody what only the owner, and perhaps a group, should be able to do with the queue's
+// files. SQLite makes -wal and -shm with the rights of the file itself. Who is not the owner cannot change it.
+func closeToOthers(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil || info.Mode().Perm()&0o007 == 0 {
+			continue
+		}
+		if err := os.Chmod(path+suffix, info.Mode().Perm()&^0o007); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
 	}
 	return nil
 }
@@ -200,16 +267,7 @@ func (s *Store) writeAs(ctx context.Context, durability string, do func(context.
 		}
 		s.durability = durability
 	}
-	for {
-		if err = s.exec(plain, "BEGIN IMMEDIATE"); !busy(err) || ctx.Err() != nil {
-			break
-		}
-		select { // the busy timeout has passed: somebody loads a large list, or holds the lock in a shell
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	if err != nil {
+	if err := s.patiently(ctx, func() error { return s.exec(plain, "BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
 	if err = do(plain); err == nil {
@@ -218,6 +276,23 @@ func (s *Store) writeAs(ctx context.Context, durability string, do func(context.
 	if err != nil {
 		// After some errors SQLite has rolled back by itself, and says so; either way nothing is left open.
 		_ = s.exec(plain, "ROLLBACK")
+	}
+	return err
+}
+
+// patiently does what another process may be in the way of, again and again for as long as ctx allows: somebody loads a large
+// list, or holds the lock in a shell.
+func (s *Store) patiently(ctx context.Context, do func() error) error {
+	err := do()
+	for busy(err) && ctx.Err() == nil {
+		select { // SQLite has waited for a second, or knows that it is of no use at the moment
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+			err = do()
+		}
+	}
+	if busy(err) {
+		return fmt.Errorf("%w while another program held the queue", context.Cause(ctx))
 	}
 	return err
 }
@@ -267,7 +342,9 @@ func explain(err error) error {
 	case sqlite3.ErrNotADB, sqlite3.ErrCorrupt:
 		return fmt.Errorf("%w: the file is damaged; it was left as it is. Restore it from a backup, or try `sqlite3 FILE .recover`", err)
 	case sqlite3.ErrFull:
-		return fmt.Errorf("%w: make room on the disk and run `mailblast resume`", err)
+		return fmt.Errorf("%w: make room on the disk and run the same command again", err)
+	case sqlite3.ErrIoErr:
+		return fmt.Errorf("%w: the disk may be full or failing (the system's log knows more); mend that and run the same command again", err)
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
 		return fmt.Errorf("%w: the queue and its folder must be writable", err)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:

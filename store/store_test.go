@@ -87,7 +87,7 @@ func countsOf(t testing.TB, s *Store) Counts {
 	}
 	// The tally must say what counting says.
 	var counted Counts
-	if err := s.Rows(t.Context(), "test", nil, func(r Row) error {
+	if err := s.Rows(t.Context(), "test", nil, false, func(r Row) error {
 		*counted.of(string(r.State))++
 		if r.State == Queued && r.Attempts > 0 {
 			counted.Deferred++
@@ -281,6 +281,13 @@ func TestTransitions(t *testing.T) {
 			}
 			recovered(t, l, 0, 1)
 		}, Counts{InDoubt: 1}},
+		{"recover: claimed where starts have no names, process durability", func(t *testing.T, l *Lease, j Job) {
+			l.durability = "process"
+			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE job SET owner = '.1.2'"); err != nil {
+				t.Fatal(err)
+			}
+			recovered(t, l, 0, 1)
+		}, Counts{InDoubt: 1}},
 		{"recover: claimed since the reboot, process durability", func(t *testing.T, l *Lease, j Job) {
 			l.durability = "process"
 			recovered(t, l, 1, 0)
@@ -403,6 +410,46 @@ func TestFilesArePrivate(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// A queue that everybody could read is closed to them; a file that is not a queue is left alone.
+func TestOpenClosesToOthers(t *testing.T) {
+	s, l := loaded(t, 1)
+	l.Release()
+	s.Close()
+	for _, test := range []struct{ was, want os.FileMode }{{0o644, 0o640}, {0o666, 0o660}, {0o606, 0o600}, {0o660, 0o660}, {0o600, 0o600}} {
+		if err := os.Chmod(s.Path(), test.was); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(t.Context(), s.Path(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := acquire(t, again, "test")
+		if _, err := l.Claim(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			if info, err := os.Stat(s.Path() + suffix); err != nil || info.Mode().Perm() != test.want {
+				t.Errorf("%v: queue.db%s is %v (%v), want %v", test.was, suffix, info.Mode(), err, test.want)
+			}
+		}
+		l.Release()
+		again.Close()
+	}
+	other := filepath.Join(t.TempDir(), "notes.txt")
+	if err := os.WriteFile(other, []byte("buy milk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(other, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), other, true); err == nil {
+		t.Fatal("opened")
+	}
+	if info, err := os.Stat(other); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
 

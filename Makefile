@@ -1,0 +1,55 @@
+# mailblast: `make help` lists what there is.
+
+GO      ?= go
+PREFIX  ?= /usr/local
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BIN     := build/mailblast
+FUZZTIME ?= 30s
+
+# The amalgamation is compiled once, into Go's build cache.
+export CGO_ENABLED = 1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build build/mailblast
+	$(GO) build -trimpath -ldflags '-X mailblast/cmd.Version=$(VERSION)' -o $(BIN) .
+
+.PHONY: install
+install: build ## install to $(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mailblast
+
+.PHONY: demo
+demo: build ## a thousand real SMTP deliveries to a test server, and a report
+	@BIN=$(BIN) sh testdata/demo.sh
+
+.PHONY: test
+test: ## all tests, with the race detector
+	$(GO) vet ./...
+	$(GO) test -race -timeout 9m ./...
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@$(GO) list ./... | while read -r pkg; do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; \
+	    $(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x || exit 1; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: build ## speed and memory beside other senders (needs smtp-sink and smtp-source of Postfix)
+	$(GO) run ./testdata/bench -mailblast $(BIN)
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,74 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailblast/campaign"
+	"mailblast/store"
+)
+
+// Exit codes.
+const (
+	exitDone       = 0 // nothing pending
+	exitError      = 1 // unexpected
+	exitUsage      = 2 // usage, campaign file or CSV: nothing was sent
+	exitFailures   = 3 // finished, but some recipients failed or are in doubt
+	exitUnfinished = 4 // stopped early, recipients are still queued
+	exitHeld       = 5 // another process is draining this campaign
+)
+
+// An exit is an error that knows its exit code. Without a text there is nothing left to print.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+// usage makes err one of what the user wrote.
+func usage(err error) error { return &exit{exitUsage, err} }
+
+// classify gives an error of a command its exit code. What is left without one by the time it reaches ExitCode came from
+// the parsing of the command line.
+func classify(err error) error {
+	var known *exit
+	var finding campaign.Finding
+	var findings campaign.Findings
+	var changed *store.ChangedError
+	switch {
+	case err == nil || errors.As(err, &known):
+		return err
+	case errors.Is(err, store.ErrHeld):
+		return &exit{exitHeld, err}
+	case errors.Is(err, context.Canceled):
+		return &exit{exitUnfinished, err}
+	case errors.As(err, &finding), errors.As(err, &findings), errors.As(err, &changed), errors.Is(err, store.ErrPurged), errors.Is(err, store.ErrNoCampaign), errors.Is(err, store.ErrNoQueue):
+		return &exit{exitUsage, err}
+	}
+	return &exit{exitError, err}
+}
+
+// ExitCode prints an error of Execute to w and returns the code to exit with.
+func ExitCode(err error, w io.Writer) int {
+	if err == nil {
+		return exitDone
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(&screen{out: w}, "mailblast:", text)
+	}
+	var known *exit
+	if errors.As(err, &known) {
+		return known.code
+	}
+	return exitUsage
+}

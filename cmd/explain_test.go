@@ -1,0 +1,121 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+)
+
+// explain runs the command and returns what it wrote.
+func explain(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, problems bytes.Buffer
+	cmd := explainCommand()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetIn(strings.NewReader(stdin))
+	cmd.SetOut(&out)
+	cmd.SetErr(&problems)
+	cmd.SetArgs(args)
+	err = cmd.Execute()
+	return out.String(), problems.String(), err
+}
+
+func TestExplainTable(t *testing.T) {
+	out, _, err := explain(t, "", "550 5.1.1 <bob@example.org>: user unknown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"reply   550 5.1.1 <bob@example.org>: user unknown\n", "class   hard_bounce\n", "scope   recipient\n", "rule    recipient-unknown: ", "action  count the recipient as failed",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in:\n%s", want, out)
+		}
+	}
+}
+
+func TestExplainJSON(t *testing.T) {
+	out, _, err := explain(t, "", "--format", "json", `421-4.7.0 Too many connections\n421 4.7.0 from <your> address`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if got["action"] == "" || strings.Count(out, "\n") != 1 {
+		t.Errorf("not one line with an action: %s", out)
+	}
+	delete(got, "action")
+	want := map[string]any{
+		"reply": "421 4.7.0 Too many connections from <your> address", "code": 421.0, "status": "4.7.0", "class": "throttle", "scope": "session", "rule": "concurrency",
+	}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %v, want %v", k, got[k], v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("fields %v", got)
+	}
+}
+
+func TestExplainActions(t *testing.T) {
+	for _, c := range []struct{ reply, stage, want string }{
+		{"250 2.0.0 Ok", "dot", "count the recipient as sent"},
+		{"421 4.7.0 too many connections", "rcpt", "slow down and use fewer connections"},
+		{"451 4.7.1 sending rate exceeded", "rcpt", "slow down; try"},
+		{"452 4.2.2 mailbox full", "rcpt", "try the recipient again later"},
+		{"421 4.3.2 shutting down", "connect", "close the connection"},
+		{"535 5.7.8 bad password", "auth", "stop sending"},
+		{"550 5.1.1 unknown user", "rcpt", "count the recipient as failed; do not mail"},
+		{"550 5.7.1 spam", "dot", "count the recipient as failed; the address may be good"},
+	} {
+		out, _, err := explain(t, "", "--stage", c.stage, c.reply)
+		if err != nil || !strings.Contains(out, "action  "+c.want) {
+			t.Errorf("%s at %s: %v\n%s", c.reply, c.stage, err, out)
+		}
+	}
+}
+
+func TestExplainStandardInput(t *testing.T) {
+	out, problems, err := explain(t, "250 Ok\r\n\nhello\n199 no\n550 \x1b[31mno such user\n550-half\n", "--format", "json")
+	if code := ExitCode(err, io.Discard); code != exitUsage {
+		t.Errorf("bad lines, but exit code %d", code)
+	}
+	if n := strings.Count(out, "\n"); n != 2 {
+		t.Errorf("%d good lines, want 2:\n%s", n, out)
+	}
+	if strings.Contains(out, "\\u001b") || !strings.Contains(out, `"reply":"550 no such user"`) {
+		t.Errorf("the terminal sequence came through: %s", out)
+	}
+	for _, want := range []string{"standard input:3: ", `"hello"`, "standard input:4: ", "code outside 200 to 599", "standard input:6: "} {
+		if !strings.Contains(problems, want) {
+			t.Errorf("%q is missing in:\n%s", want, problems)
+		}
+	}
+	if n := strings.Count(problems, "\n"); n != 3 {
+		t.Errorf("%d problems, want 3:\n%s", n, problems)
+	}
+}
+
+func TestExplainBadUse(t *testing.T) {
+	for _, c := range []struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		{"", []string{"go away"}, "no three-digit code"},
+		{"", []string{""}, "nothing there"},
+		{"", []string{"--stage", "lunch", "250 ok"}, `unknown stage "lunch"`},
+		{"", []string{"--format", "xml", "250 ok"}, `unknown format "xml"`},
+		{"", []string{"250 ok", "250 ok"}, "at most 1 arg"},
+		{"250 ok\n250 " + strings.Repeat("x", maxExplainLine), nil, "standard input:2: line longer than"},
+	} {
+		if _, _, err := explain(t, c.stdin, c.args...); err == nil || !strings.Contains(err.Error(), c.want) || ExitCode(err, io.Discard) != exitUsage {
+			t.Errorf("%q %q: error %v, want %q", c.stdin[:min(len(c.stdin), 20)], c.args, err, c.want)
+		}
+	}
+}

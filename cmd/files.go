@@ -1,0 +1,133 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+
+	"mailblast/campaign"
+)
+
+// maxFiles bounds the files of a campaign together, in octets: they are held in memory, and no server takes a message
+// as large as that.
+const maxFiles = 100 << 20
+
+// readSource reads a campaign file, or enough of it for campaign.Parse to say that it is too large.
+func readSource(path string) ([]byte, error) {
+	const most = 1 << 20
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most+1))
+}
+
+// readFiles reads every file that the campaign file names, and reports all that cannot be read. Whoever may edit a
+// campaign file shall not get to mail the other files of whoever sends it, so they have to lie below its folder dir,
+// symbolic links included, unless outside. The certificates of ca_file are not mailed, and live in /etc.
+func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("the folder of the campaign file: %w", err)
+	}
+	defer root.Close()
+	files := map[string][]byte{}
+	left := int64(maxFiles)
+	var findings campaign.Findings
+	for _, ref := range f.Files() {
+		var content []byte
+		if outside || ref.Key == "smtp.ca_file" {
+			content, err = readFile(within(dir, ref.Path), os.Stat, os.OpenFile, left)
+		} else {
+			content, err = readFile(ref.Path, root.Stat, root.OpenFile, left)
+			if err != nil && leadsOutside(dir, ref.Path) {
+				err = errOutside
+			}
+		}
+		if err != nil {
+			findings = append(findings, finding(f, ref, err))
+			continue
+		}
+		left -= int64(len(content))
+		files[ref.Path] = content
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	return files, nil
+}
+
+var (
+	errOutside = errors.New("lies outside of the campaign file's folder")
+	errKind    = errors.New("is not a file that has an end")
+	errTooMuch = fmt.Errorf("makes the campaign's files larger than %s together", humanize.IBytes(maxFiles))
+)
+
+func finding(f *campaign.File, ref campaign.Reference, err error) campaign.Finding {
+	if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
+		return f.At(ref.Key, fmt.Sprintf("%s: %s %q: %v", ref.Key, cause.Op, ref.Path, cause.Err))
+	}
+	found := f.At(ref.Key, fmt.Sprintf("%s: %q %v", ref.Key, ref.Path, err))
+	if errors.Is(err, errOutside) {
+		found.Hint = "copy it there, or allow such files by --allow-outside"
+	}
+	return found
+}
+
+// leadsOutside says whether a path that could not be read leads out of dir, by itself or by a symbolic link.
+func leadsOutside(dir, path string) bool {
+	if !filepath.IsLocal(path) {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(filepath.Join(dir, path))
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return false
+	}
+	inside, err := filepath.Rel(dir, real)
+	return err != nil || !filepath.IsLocal(inside)
+}
+
+// readFile reads a regular file of at most that many octets. What else there is under a name is not opened: a pipe would
+// be waited for, and a device may do things when it is opened.
+func readFile(path string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error), most int64) ([]byte, error) {
+	regular := func(info fs.FileInfo, err error) error {
+		if err == nil && !info.Mode().IsRegular() {
+			return errKind
+		}
+		return err
+	}
+	if err := regular(stat(path)); err != nil {
+		return nil, err
+	}
+	f, err := open(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have been replaced since
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := regular(f.Stat()); err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = errTooMuch
+	}
+	return content, err
+}
+
+// within resolves a path of the campaign file, which is relative to its folder.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

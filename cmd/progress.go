@@ -1,0 +1,202 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"mailblast/sender"
+	"mailblast/store"
+)
+
+const (
+	barEvery = 200 * time.Millisecond // on a terminal
+	logEvery = 30 * time.Second       // elsewhere
+)
+
+// A progress shows how a run goes: a bar on a terminal, otherwise a log line every 30 seconds. It is also the writer of
+// the log, so that a line and the bar do not run into each other.
+type progress struct {
+	name  string
+	goal  int64
+	stats *sender.Stats
+	start time.Time
+	log   *slog.Logger
+	out   io.Writer // the bar's
+	calm  io.Writer // everything else's
+	done  chan struct{}
+	ended sync.WaitGroup
+
+	mu  sync.Mutex
+	bar *progressbar.ProgressBar // nil: not on a terminal, or quiet
+}
+
+// newProgress starts to show a run that will try goal messages.
+func (a *app) newProgress(name string, goal int64, stats *sender.Stats) *progress {
+	p := &progress{name: name, goal: goal, stats: stats, start: time.Now(), out: os.Stderr, calm: &screen{out: os.Stderr}, done: make(chan struct{})}
+	p.log = a.logger(p)
+	every := logEvery
+	if terminal(os.Stderr) && !a.quiet && a.logFormat == "text" {
+		every = barEvery
+		p.bar = progressbar.NewOptions64(max(goal, 1), progressbar.OptionSetWriter(p.out), progressbar.OptionSetPredictTime(false),
+			progressbar.OptionFullWidth(), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetRenderBlankState(true))
+	}
+	p.ended.Go(func() {
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		rate := rateOver{span: 5 * time.Second}
+		for {
+			select {
+			case <-ticker.C:
+				p.show(rate.add(time.Now(), p.tried()))
+			case <-p.done:
+				return
+			}
+		}
+	})
+	return p
+}
+
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// tried is how many messages came to an end that counts for the bar; a deferred one comes again.
+func (p *progress) tried() int64 {
+	return p.stats.Sent.Load() + p.stats.Failed.Load() + p.stats.InDoubt.Load()
+}
+
+func (p *progress) show(rate float64) {
+	s := p.stats
+	left := "?"
+	if rate > 0 {
+		left = (time.Duration(float64(max(p.goal-p.tried(), 0))/rate) * time.Second).String()
+	}
+	if p.bar == nil {
+		p.log.Info("progress", "campaign", p.name, "sent", s.Sent.Load(), "of", p.goal, "failed", s.Failed.Load(), "deferred", s.Deferred.Load(),
+			"in_doubt", s.InDoubt.Load(), "rate", fmt.Sprintf("%.0f/s", rate), "left", left)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bar.Describe(fmt.Sprintf("%s  %s  %.0f/s  %s left ", visible(p.name), outcomes(s), rate, left))
+	p.bar.Set64(min(p.tried(), max(p.goal, 1)))
+}
+
+// outcomes names what there is: "1,200 sent, 3 failed".
+func outcomes(s *sender.Stats) string {
+	words := []string{humanize.Comma(s.Sent.Load()) + " sent"}
+	for _, c := range []struct {
+		n    int64
+		word string
+	}{{s.Failed.Load(), "failed"}, {s.Deferred.Load(), "deferred"}, {s.InDoubt.Load(), "in doubt"}} {
+		if c.n > 0 {
+			words = append(words, humanize.Comma(c.n)+" "+c.word)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// Write writes a log line in place of the bar, which comes back with the next tick.
+func (p *progress) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		p.bar.Clear()
+	}
+	return p.calm.Write(b)
+}
+
+// stop ends the display; what is written from then on stands for itself.
+func (p *progress) stop() {
+	close(p.done)
+	p.ended.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		p.bar.Clear()
+		p.bar = nil
+	}
+}
+
+// A rateOver measures a rate over the last span.
+type rateOver struct {
+	span time.Duration
+	at   []time.Time
+	n    []int64
+}
+
+func (r *rateOver) add(now time.Time, n int64) float64 {
+	r.at, r.n = append(r.at, now), append(r.n, n)
+	for len(r.at) > 2 && now.Sub(r.at[0]) > r.span {
+		r.at, r.n = r.at[1:], r.n[1:]
+	}
+	if len(r.at) < 2 {
+		return 0
+	}
+	return float64(n-r.n[0]) / now.Sub(r.at[0]).Seconds()
+}
+
+// summary says at the end what this run did, what is left, and what to do about it.
+func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts, due time.Time, took time.Duration, stopped error) {
+	if a.quiet {
+		return
+	}
+	colour := func(t string, c text.Color) string {
+		if a.noColor || os.Getenv("NO_COLOR") != "" || !terminal(os.Stderr) {
+			return t
+		}
+		return c.Sprint(t)
+	}
+	state, shade := "done", text.FgGreen
+	switch {
+	case c.Pending() > 0:
+		state, shade = "not finished", text.FgYellow
+	case c.Failed+c.InDoubt > 0:
+		state, shade = "done, with failures", text.FgRed
+	}
+	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", visible(name), colour(state, shade), outcomes(s), roughly(took), float64(s.Sent.Load())/took.Seconds())
+	hint := func(n int64, what, command string) {
+		if n > 0 {
+			fmt.Fprintf(p, "  %s %s: %s\n", humanize.Comma(n), what, command)
+		}
+	}
+	hint(c.Failed, "failed", fmt.Sprintf("mailblast report %s --failed", quoteArg(name)))
+	hint(c.InDoubt, "in doubt, only the server knows whether they were sent", fmt.Sprintf("mailblast report %s --in-doubt", quoteArg(name)))
+	if c.Pending() == 0 {
+		return
+	}
+	when := "mailblast resume"
+	if wait := time.Until(due); wait > 0 {
+		when += fmt.Sprintf(", worth while from %s (in %s)", due.Local().Format("2006-01-02 15:04:05"), roughly(wait))
+	}
+	hint(c.Pending(), "still queued", when)
+}
+
+// roughly is a duration as a person says it.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// quoteArg quotes a campaign's name for a shell where that is needed.
+func quoteArg(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.,/:@%+", r))
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}

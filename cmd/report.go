@@ -1,0 +1,281 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gocarina/gocsv"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"mailblast/store"
+)
+
+// reportBatch is how many rows are laid out at a time, so that ten million need no memory.
+const reportBatch = 1000
+
+type reportFlags struct {
+	failed, inDoubt, raw bool
+	history              bool
+	states               []string
+	format, output       string
+}
+
+// A reportRow is a recipient as every format shows it.
+type reportRow struct {
+	Email     string `json:"email" csv:"email"`
+	State     string `json:"state" csv:"state"`
+	Attempts  int    `json:"attempts" csv:"attempts"`
+	Code      int    `json:"code" csv:"code"`
+	Status    string `json:"status" csv:"status"`
+	Reply     string `json:"reply" csv:"reply"`
+	Server    string `json:"server" csv:"server"`
+	MessageID string `json:"message_id" csv:"message_id"`
+	Updated   string `json:"updated" csv:"updated"`
+}
+
+func (a *app) reportCommand() *cobra.Command {
+	var f reportFlags
+	cmd := &cobra.Command{
+		Use:   "report [NAME]",
+		Short: "Say what became of each recipient",
+		Long: `List the recipients of a campaign with their state, the server's last reply and the time. Without a name it is the campaign
+that was made last. See "mailblast help states" for the states.
+
+In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe, unless --raw.`,
+		Example: `  mailblast report --failed
+  mailblast report spring-sale --format csv --output report.csv
+  mailblast report spring-sale --format json | jq -r '.recipients[] | select(.code == 550) | .email'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.campaignNames,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.report(cmd, args, f) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.failed, "failed", false, "only those who were refused or given up")
+	flags.BoolVar(&f.inDoubt, "in-doubt", false, "only those of whom only the server knows whether they were sent to")
+	flags.StringSliceVar(&f.states, "state", nil, "only those in this `state`; may be given several times")
+	flags.StringVar(&f.format, "format", "table", "`format`: table, json or csv")
+	flags.StringVarP(&f.output, "output", "o", "", "write to this `file`, which is replaced as a whole")
+	flags.BoolVar(&f.history, "history", false, "also how earlier attempts ended, each in a line before the last one's")
+	flags.BoolVar(&f.raw, "raw", false, "CSV cells exactly as they are")
+	return cmd
+}
+
+func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
+	states, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	write, ok := map[string]reporter{"table": reportTable, "json": reportJSON, "csv": reportCSV}[f.format]
+	if !ok {
+		return usage(fmt.Errorf("--format %q: it is table, json or csv", f.format))
+	}
+	ctx := cmd.Context()
+	s, err := a.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	c, err := chosen(ctx, s, args)
+	if err != nil {
+		return err
+	}
+	if !c.Purged.IsZero() {
+		a.say(cmd, "%s: its recipients were removed on %s; only counts are left", c.Name, c.Purged.Local().Format(time.DateOnly))
+	}
+	rows := func(yield func([]reportRow) error) error { return batches(ctx, s, c.Name, states, f, yield) }
+	if f.output == "" {
+		out := bufio.NewWriter(cmd.OutOrStdout())
+		return errors.Join(write(out, c, rows), out.Flush())
+	}
+	return replaceFile(f.output, func(w io.Writer) error { return write(w, c, rows) })
+}
+
+// wanted is the states to show; none means all.
+func (f reportFlags) wanted() ([]store.State, error) {
+	var states []store.State
+	if f.failed {
+		states = append(states, store.Failed)
+	}
+	if f.inDoubt {
+		states = append(states, store.InDoubt)
+	}
+	var known []string
+	for _, info := range store.States() {
+		known = append(known, string(info.State))
+	}
+	for _, s := range f.states {
+		if !slices.Contains(known, s) {
+			return nil, usage(fmt.Errorf("--state %q: the states are %s", s, strings.Join(known, ", ")))
+		}
+		states = append(states, store.State(s))
+	}
+	return states, nil
+}
+
+// chosen is the campaign that the arguments name, or the one made last.
+func chosen(ctx context.Context, s *store.Store, args []string) (store.Campaign, error) {
+	if len(args) > 0 {
+		return s.Campaign(ctx, args[0])
+	}
+	all, err := s.Campaigns(ctx)
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("%w: the queue is empty", store.ErrNoCampaign)
+	}
+	if err != nil {
+		return store.Campaign{}, err
+	}
+	return all[len(all)-1], nil
+}
+
+// batches reads the recipients, some at a time.
+func batches(ctx context.Context, s *store.Store, name string, states []store.State, f reportFlags, yield func([]reportRow) error) error {
+	batch := make([]reportRow, 0, reportBatch)
+	add := func(row reportRow) error {
+		row.Email, row.Status, row.Reply, row.Server = calm(row.Email), calm(row.Status), calm(row.Reply), calm(row.Server)
+		if f.format == "csv" && !f.raw {
+			row.Email, row.Status, row.Reply, row.Server = harmless(row.Email), harmless(row.Status), harmless(row.Reply), harmless(row.Server)
+		}
+		if batch = append(batch, row); len(batch) < reportBatch {
+			return nil
+		}
+		err := yield(batch)
+		batch = batch[:0]
+		return err
+	}
+	err := s.Rows(ctx, name, states, f.history, func(r store.Row) error {
+		row := reportRow{Email: r.Email, MessageID: r.MessageID}
+		for i, a := range r.Earlier {
+			row.State, row.Attempts = string(a.State), i+1
+			row.Code, row.Status, row.Reply, row.Server, row.Updated = a.Code, a.Status, a.Reply, a.Server, a.At.Format(time.RFC3339)
+			if err := add(row); err != nil {
+				return err
+			}
+		}
+		row.State, row.Attempts = string(r.State), r.Attempts
+		row.Code, row.Status, row.Reply, row.Server, row.Updated = r.Code, r.Status, r.Reply, r.Server, r.Updated.Format(time.RFC3339)
+		return add(row)
+	})
+	if err != nil || len(batch) == 0 {
+		return err
+	}
+	return yield(batch)
+}
+
+// harmless keeps a spreadsheet from running a cell as a formula. It looks behind white space and invisible characters,
+// which some drop on the way in.
+func harmless(s string) string {
+	if s == "" {
+		return s
+	}
+	first := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
+	if strings.ContainsRune("\t\r\n", rune(s[0])) || strings.IndexFunc(first, func(r rune) bool { return strings.ContainsRune("=+-@＝＋－＠", r) }) == 0 {
+		return "'" + s
+	}
+	return s
+}
+
+// A reporter writes a campaign and its recipients, which rows yields in batches.
+type reporter func(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error
+
+func reportTable(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error {
+	const emailWidth, replyWidth = 36, 60
+	t := newTable()
+	t.AppendHeader(table.Row{"EMAIL", "STATE", "ATTEMPTS", "REPLY"})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 1, WidthMin: emailWidth}, {Number: 2, WidthMin: 10},
+		{Number: 3, WidthMin: 8, Align: text.AlignRight}, {Number: 4, WidthMax: replyWidth, WidthMaxEnforcer: text.WrapSoft},
+	})
+	any := false
+	err := rows(func(batch []reportRow) error {
+		any = true
+		for _, r := range batch {
+			words := []string{r.Status, r.Reply}
+			if r.Code != 0 {
+				words = slices.Insert(words, 0, fmt.Sprint(r.Code))
+			}
+			t.AppendRow(table.Row{r.Email, r.State, r.Attempts, strings.Join(strings.Fields(strings.Join(words, " ")), " ")})
+		}
+		_, err := fmt.Fprintln(w, t.Render())
+		t.ResetRows()
+		t.ResetHeaders()
+		return err
+	})
+	if err == nil && !any {
+		_, err = fmt.Fprintf(w, "%s: no such recipients\n", c.Name)
+	}
+	return err
+}
+
+// newTable is a table that pipes well: columns, two spaces, no lines.
+func newTable() table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.Style{
+		Box:     table.BoxStyle{PaddingRight: "  "},
+		Format:  table.FormatOptions{Header: text.FormatDefault},
+		Options: table.OptionsNoBordersAndSeparators,
+	})
+	t.SuppressTrailingSpaces()
+	return t
+}
+
+func reportJSON(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error {
+	head, err := json.Marshal(statusOf(c).reportHead)
+	if err != nil {
+		return err
+	}
+	// The list is written as it comes from the queue, into the object that head closes.
+	fmt.Fprintf(w, "%s,\"recipients\":[", strings.TrimSuffix(string(head), "}"))
+	separator := "\n"
+	err = rows(func(batch []reportRow) error {
+		for _, r := range batch {
+			line, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprint(w, separator, string(line)); err != nil {
+				return err
+			}
+			separator = ",\n"
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(w, "\n]}\n")
+	return err
+}
+
+func reportCSV(w io.Writer, _ store.Campaign, rows func(func([]reportRow) error) error) error {
+	out := gocsv.DefaultCSVWriter(w)
+	if err := gocsv.MarshalCSV([]reportRow{}, out); err != nil {
+		return err
+	}
+	return rows(func(batch []reportRow) error { return gocsv.MarshalCSVWithoutHeaders(batch, out) })
+}
+
+// replaceFile writes a file that is either the old one or the whole new one. It is for its owner only: it has addresses.
+func replaceFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	defer os.Remove(f.Name())
+	out := bufio.NewWriter(f)
+	if err := errors.Join(write(out), out.Flush(), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

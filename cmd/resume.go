@@ -1,0 +1,154 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mailblast/campaign"
+	"mailblast/store"
+)
+
+func (a *app) resumeCommand() *cobra.Command {
+	var o drainOptions
+	cmd := &cobra.Command{
+		Use:   "resume [NAME…]",
+		Short: "Finish every unfinished campaign, or those named",
+		Long: `Go on with what was interrupted or deferred. Everything comes from the queue, as it was when the campaign was sent; only
+${VARIABLES} of the campaign file are read again from the environment. The files themselves are not needed.
+
+A recipient whose message may have left when a run died is in doubt, and is not sent to again: see "mailblast retry".
+
+Exit codes: 0 done, or nothing to do; 3 done, but some recipients failed or are in doubt; 4 stopped early, recipients are
+still queued; 5 another process is sending the campaign.`,
+		Example: `  mailblast resume
+  mailblast resume spring-sale --max-runtime 50m
+  */10 * * * *  mailblast resume --quiet          # in a crontab`,
+		ValidArgsFunction: a.campaignNames,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.resume(cmd, args, o) },
+	}
+	o.register(cmd)
+	return cmd
+}
+
+func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) error {
+	ctx := cmd.Context()
+	s, err := a.openStore(ctx, false)
+	if errors.Is(err, store.ErrNoQueue) && len(names) == 0 {
+		a.say(cmd, "nothing to do: there is no queue yet")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var todo []store.Campaign
+	all, err := s.Campaigns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if len(names) == 0 && c.Counts.Pending() > 0 {
+			todo = append(todo, c)
+		}
+	}
+	for _, name := range names {
+		c, err := s.Campaign(ctx, name)
+		if err != nil {
+			return err
+		}
+		if c.Counts.Pending() == 0 {
+			a.say(cmd, "%s: nothing to do", name)
+			continue
+		}
+		todo = append(todo, c)
+	}
+	if len(todo) == 0 && len(names) == 0 {
+		a.say(cmd, "nothing to do")
+	}
+	var worst error
+	for _, c := range todo {
+		if ctx.Err() != nil {
+			worst = worse(worst, &exit{code: exitUnfinished})
+			break
+		}
+		worst = worse(worst, classify(a.resumeOne(ctx, cmd, s, c, o)))
+	}
+	return worst
+}
+
+// resumeOne drains one campaign from its snapshot.
+func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s *store.Store, c store.Campaign, o drainOptions) error {
+	lease, err := s.Acquire(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	snap, err := s.Snapshot(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	file, err := campaign.Parse(c.Path, snap.Source, os.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("campaign %q, as it is kept in the queue: %w", c.Name, err)
+	}
+	read := func(path string) ([]byte, error) {
+		content, ok := snap.Files[path]
+		if !ok {
+			return nil, fmt.Errorf("%s is not in the queue", path)
+		}
+		return content, nil
+	}
+	message, err := campaign.Compile(campaign.Source{File: file, Columns: snap.Columns, Read: read})
+	if err != nil {
+		return err
+	}
+	t, err := transportFor(file, read)
+	if err != nil {
+		return err
+	}
+	if err := a.recover(ctx, cmd, lease, c.Name); err != nil {
+		return err
+	}
+	return a.drain(ctx, lease, file, message, t, c.Name, o)
+}
+
+// worse joins the errors of several campaigns; the exit code is that of the gravest.
+func worse(a, b error) error {
+	gravity := func(err error) int {
+		var e *exit
+		if !errors.As(err, &e) {
+			return -1
+		}
+		return map[int]int{exitDone: 0, exitFailures: 1, exitHeld: 2, exitUnfinished: 3, exitUsage: 4, exitError: 5}[e.code]
+	}
+	switch {
+	case b == nil:
+		return a
+	case a == nil:
+		return b
+	}
+	code := a
+	if gravity(b) > gravity(a) {
+		code = b
+	}
+	var e *exit
+	errors.As(code, &e)
+	var texts []error
+	for _, err := range []error{a, b} {
+		if err.Error() != "" {
+			texts = append(texts, err)
+		}
+	}
+	return &exit{e.code, errors.Join(texts...)}
+}
+
+// say tells a person something that is not data.
+func (a *app) say(cmd *cobra.Command, format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+	}
+}

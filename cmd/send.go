@@ -1,0 +1,305 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"mailblast/campaign"
+	"mailblast/sender/sink"
+	"mailblast/store"
+)
+
+const (
+	sampleRows  = 100 // are composed before the first message leaves
+	listInvalid = 20  // invalid rows are shown
+)
+
+type sendFlags struct {
+	drainOptions
+	name, recipients, encoding   string
+	skipInvalid, accept, sandbox bool
+	outside                      bool
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var f sendFlags
+	cmd := &cobra.Command{
+		Use:   "send FILE",
+		Short: "Load a campaign's recipients into the queue and send to all of them",
+		Long: `Load the recipients of a campaign file into the queue, and send to everyone who has not been sent to yet.
+
+A campaign's name and an address together are sent once: the same command again sends to nobody twice, and to rows that
+are new in the list. Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
+
+Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
+are waited for as long as --wait says; "mailblast resume" sends to the others later.
+
+Exit codes: 0 done; 2 a fault in the campaign file, a template or the list: nothing was sent; 3 done, but some recipients
+failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another process is sending this campaign.`,
+		Example: `  mailblast send campaign.yaml --sandbox          # the whole run, without one mail leaving
+  mailblast send campaign.yaml
+  mailblast send campaign.yaml --limit 10         # the first ten; the rest by resume
+  mailblast send weekly.yaml --name weekly-$(date +%F) --recipients members.csv
+  psql -c "COPY members TO STDOUT CSV HEADER" | mailblast send campaign.yaml --recipients -`,
+		Args: oneArg("one campaign file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd, args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.skipInvalid, "skip-invalid", false, "record rows that cannot be mailed as invalid, and go on")
+	flags.BoolVar(&f.accept, "accept-changes", false, "go on with a campaign file or template that was changed after the first message left")
+	flags.BoolVar(&f.outside, "allow-outside", false, "let the campaign file name templates and attachments outside of its folder")
+	flags.StringVar(&f.name, "name", "", "`name` of the campaign, in place of the file's")
+	flags.StringVar(&f.recipients, "recipients", "", "CSV `file`, in place of the campaign file's; - is standard input")
+	flags.StringVar(&f.encoding, "encoding", "", "`encoding` of the CSV when it is not UTF-8, such as windows-1252, latin1, utf-16le")
+	flags.BoolVar(&f.sandbox, "sandbox", false, "use a throwaway queue and a server inside this process: nothing leaves")
+	f.drainOptions.register(cmd)
+	return cmd
+}
+
+func (o *drainOptions) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.DurationVar(&o.maxRuntime, "max-runtime", 0, "stop after this `time`, such as 50m; 0: no bound")
+	flags.IntVar(&o.limit, "limit", 0, "try at most `N` messages; 0: no bound")
+	flags.DurationVar(&o.wait, "wait", time.Minute, "stay for deferred recipients that are due within this `time`")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		switch {
+		case o.maxRuntime < 0:
+			return errors.New("--max-runtime cannot be negative")
+		case o.limit < 0:
+			return errors.New("--limit cannot be negative")
+		case o.wait < 0:
+			return errors.New("--wait cannot be negative")
+		}
+		return nil
+	}
+}
+
+func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
+	ctx := cmd.Context()
+	source, err := readSource(path)
+	if err != nil {
+		return usage(fmt.Errorf("campaign file: %w", err))
+	}
+	file, err := campaign.Parse(path, source, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if f.name != "" {
+		if err := campaign.CheckName(f.name); err != nil {
+			return usage(fmt.Errorf("--name: %w", err))
+		}
+		file.Name = f.name
+	}
+	files, err := readFiles(file, filepath.Dir(path), f.outside)
+	if err != nil {
+		return err
+	}
+	read := func(p string) ([]byte, error) { return files[p], nil }
+
+	list, name, err := openRecipients(cmd, file, filepath.Dir(path), f.recipients)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	rows, err := campaign.ReadRecipients(list, campaign.RecipientOptions{Name: name, Encoding: f.encoding})
+	if err != nil {
+		return err
+	}
+	message, err := campaign.Compile(campaign.Source{File: file, Columns: rows.Columns(), Read: read})
+	if err != nil {
+		return err
+	}
+
+	if f.sandbox {
+		end, err := a.enterSandbox(ctx, cmd.ErrOrStderr(), file)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	t, err := transportFor(file, read)
+	if err != nil {
+		return err
+	}
+	s, err := a.openStore(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	lease, err := s.Acquire(ctx, file.Name)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	if err := a.recover(ctx, cmd, lease, file.Name); err != nil {
+		return err
+	}
+	loader := loader{rows: rows, skip: f.skipInvalid, composer: message.Composer()}
+	snapshot := store.Snapshot{
+		Path: path, Source: source, Columns: rows.Columns(), Files: files,
+		MessageDomain: file.From.Address.Domain, Durability: string(file.Delivery.Durability),
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		snapshot.Path = abs
+	}
+	loaded, err := lease.Load(ctx, snapshot, f.accept, a.crash.rows(loader.next))
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return &exit{exitUnfinished, fmt.Errorf("%w while the list was read: nothing of it was loaded", cause)}
+		}
+		return err
+	}
+	if !a.quiet {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", file.Name, loadedWords(loaded))
+	}
+	if loaded.Added > loaded.Invalid {
+		// The columns of the queue may be more than those of this list, and in another order.
+		if message, err = a.recompile(ctx, s, file, read); err != nil {
+			return err
+		}
+	}
+	return a.drain(ctx, lease, file, message, t, file.Name, f.drainOptions)
+}
+
+// recompile makes the message for the rows as the queue holds them.
+func (a *app) recompile(ctx context.Context, s *store.Store, f *campaign.File, read func(string) ([]byte, error)) (*campaign.Message, error) {
+	c, err := s.Campaign(ctx, f.Name)
+	if err != nil {
+		return nil, err
+	}
+	return campaign.Compile(campaign.Source{File: f, Columns: c.Columns, Read: read})
+}
+
+// recover settles what an interrupted run left, and says so.
+func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease *store.Lease, name string) error {
+	a.crash.step("before-recover")
+	requeued, doubt, err := lease.Recover(ctx)
+	a.crash.step("after-recover")
+	if err == nil && requeued+doubt > 0 && !a.quiet {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: the last run was interrupted: %d back in the queue, %d in doubt\n", name, requeued, doubt)
+	}
+	return err
+}
+
+// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's.
+func openRecipients(cmd *cobra.Command, f *campaign.File, dir, flag string) (io.ReadCloser, string, error) {
+	path := flag
+	if path == "" && f.Recipients != "-" {
+		path = within(dir, f.Recipients)
+	}
+	if path == "" || path == "-" {
+		return io.NopCloser(cmd.InOrStdin()), "standard input", nil
+	}
+	list, err := os.Open(path)
+	switch {
+	case err != nil && flag == "":
+		return nil, "", f.At("recipients", err.Error())
+	case err != nil:
+		return nil, "", usage(fmt.Errorf("--recipients: %w", err))
+	}
+	return list, path, nil
+}
+
+func loadedWords(l store.Loaded) string {
+	words := []string{humanize.Comma(l.Added-l.Invalid) + " recipients loaded"}
+	if l.Known > 0 {
+		words = append(words, humanize.Comma(l.Known)+" there already or twice in the list")
+	}
+	if l.Invalid > 0 {
+		words = append(words, humanize.Comma(l.Invalid)+" invalid")
+	}
+	return strings.Join(words, ", ")
+}
+
+// A loader turns rows of the CSV into recipients of the queue. It composes the messages of the first ones, so that a fault
+// shows before anything is sent, and refuses a list with invalid rows unless they are to be skipped.
+type loader struct {
+	rows     *campaign.Recipients
+	skip     bool
+	composer *campaign.Composer
+
+	sampled int
+	invalid int
+	listed  campaign.Findings
+}
+
+// next is what store.Lease.Load asks for.
+func (l *loader) next() (store.Recipient, error) {
+	for {
+		row, err := l.rows.Next()
+		if err == io.EOF && l.invalid > 0 {
+			return store.Recipient{}, l.refusal()
+		}
+		if err != nil {
+			return store.Recipient{}, err
+		}
+		switch {
+		case row.Err == nil && l.invalid == 0:
+			if l.sampled < sampleRows {
+				l.sampled++
+				if _, err := l.composer.Compose(campaign.Recipient{Address: row.Address, Values: row.Values, MessageID: "sample@localhost", Date: time.Now()}); err != nil {
+					return store.Recipient{}, usage(fmt.Errorf("the message for line %d, %s: %w", row.Line, row.Address, err))
+				}
+			}
+			return store.Recipient{Identity: row.Address.Key(), Address: row.Address.String(), Values: row.Values, Line: row.Line}, nil
+		case row.Err == nil:
+			// The list is refused; only how many rows are invalid is still of interest.
+		case l.skip:
+			// No address holds a space, so this cannot be one's identity.
+			identity := "invalid " + row.Raw
+			if row.Raw == "" {
+				identity = fmt.Sprintf("invalid line %d", row.Line)
+			}
+			return store.Recipient{Identity: identity, Address: visible(row.Raw), Values: row.Values, Line: row.Line, Invalid: row.Err.Error()}, nil
+		default:
+			l.invalid++
+			var finding campaign.Finding
+			if len(l.listed) < listInvalid && errors.As(row.Err, &finding) {
+				l.listed = append(l.listed, finding)
+			}
+		}
+	}
+}
+
+func (l *loader) refusal() error {
+	more := ""
+	if n := l.invalid - len(l.listed); n > 0 {
+		more = fmt.Sprintf("\n… and %s more", humanize.Comma(int64(n)))
+	}
+	return usage(fmt.Errorf("rows that cannot be mailed: %s\n%w%s\nNothing was sent. Mend the list, or record such rows as invalid and go on with --skip-invalid",
+		humanize.Comma(int64(l.invalid)), l.listed, more))
+}
+
+// enterSandbox puts a throwaway queue and a server inside this process in the place of the real ones.
+func (a *app) enterSandbox(ctx context.Context, stderr io.Writer, f *campaign.File) (end func(), err error) {
+	dir, err := os.MkdirTemp("", "mailblast-sandbox-")
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	server, err := sink.Start(context.WithoutCancel(ctx), sink.Options{Listen: "127.0.0.1:0"})
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	a.db, a.networkFS = filepath.Join(dir, "queue.db"), true
+	f.SMTP.Host, f.SMTP.Port = "127.0.0.1", server.Addr().(*net.TCPAddr).Port
+	f.SMTP.Security, f.SMTP.CAFile, f.SMTP.Username, f.SMTP.Password = campaign.None, "", "", ""
+	return func() {
+		server.Close(context.WithoutCancel(ctx))
+		os.RemoveAll(dir)
+		if c := server.Counts(); !a.quiet {
+			fmt.Fprintf(stderr, "sandbox: its server took %s messages for %s different recipients; none has left this machine, and the queue was not touched\n",
+				humanize.Comma(c.Accepted), humanize.Comma(c.Distinct))
+		}
+	}, nil
+}

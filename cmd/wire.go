@@ -1,0 +1,167 @@
+package cmd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"mailblast/campaign"
+	"mailblast/sender"
+	"mailblast/sender/smtp"
+	"mailblast/store"
+)
+
+// composeFor adapts the compiled message to what the sender asks for: one Compose for each goroutine.
+func composeFor(f *campaign.File, m *campaign.Message) func() sender.Compose {
+	return func() sender.Compose {
+		composer := m.Composer()
+		from := f.ReturnPath
+		var values []string
+		return func(j store.Job) (sender.Message, error) {
+			to, err := campaign.ParseAddress(j.Address)
+			if err != nil {
+				return sender.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
+			}
+			values = values[:0]
+			if err := json.Unmarshal(j.Fields, &values); err != nil {
+				return sender.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
+			}
+			content, err := composer.Compose(campaign.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
+			if err != nil {
+				return sender.Message{}, err
+			}
+			size := 0
+			for _, piece := range content {
+				size += len(piece)
+			}
+			return sender.Message{From: from.String(), To: j.Address, UTF8: to.UTF8 || from.UTF8, Content: content, Size: size}, nil
+		}
+	}
+}
+
+// A Transport dials a campaign's server.
+type Transport struct{ Config smtp.Config }
+
+// transportFor reads what the sessions need; read gets the file of a certificate authority.
+func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transport, error) {
+	c := smtp.Config{
+		Host: f.SMTP.Host, Port: f.SMTP.Port, Security: smtp.Security(f.SMTP.Security),
+		Username: f.SMTP.Username, Password: string(f.SMTP.Password), Helo: f.SMTP.Helo,
+		TLS: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+	}
+	if c.Helo == "" {
+		c.Helo = hostName()
+	}
+	if f.SMTP.CAFile != "" {
+		pem, err := read(f.SMTP.CAFile)
+		if err != nil {
+			return Transport{}, f.At("smtp.ca_file", err.Error())
+		}
+		c.TLS.RootCAs = x509.NewCertPool()
+		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return Transport{}, f.At("smtp.ca_file", fmt.Sprintf("there is no certificate in %s: it must be in PEM form", f.SMTP.CAFile))
+		}
+	}
+	return Transport{c}, nil
+}
+
+// hostName is this host's name for EHLO, as far as it is one that a server could accept.
+func hostName() string {
+	name, err := os.Hostname()
+	if err == nil {
+		if a, err := campaign.ParseAddress("postmaster@" + name); err == nil {
+			return a.Domain
+		}
+	}
+	return "localhost"
+}
+
+// Dial opens a session.
+func (t Transport) Dial(ctx context.Context) (sender.Session, error) {
+	s, err := smtp.Dial(ctx, t.Config)
+	if err != nil {
+		return nil, err
+	}
+	return session{s}, nil
+}
+
+// session speaks in the sender's messages.
+type session struct{ *smtp.Session }
+
+func envelope(m *sender.Message) *smtp.Envelope {
+	if m == nil {
+		return nil
+	}
+	return &smtp.Envelope{From: m.From, To: m.To, UTF8: m.UTF8, Size: m.Size}
+}
+
+func (s session) Offer(m *sender.Message) { s.Session.Offer(*envelope(m)) }
+
+func (s session) Send(m, next *sender.Message) (bool, error) {
+	return s.Session.Send(m.Content, envelope(next))
+}
+
+// drainOptions are the flags that send and resume share.
+type drainOptions struct {
+	maxRuntime time.Duration
+	limit      int
+	wait       time.Duration
+}
+
+// drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
+// the exit code.
+func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m *campaign.Message, t sender.Transport, name string, o drainOptions) error {
+	counts, _, err := lease.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	if o.maxRuntime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.maxRuntime, fmt.Errorf("--max-runtime %v is over", o.maxRuntime))
+		defer cancel()
+	}
+	goal := counts.Pending()
+	if o.limit > 0 {
+		goal = min(goal, int64(o.limit))
+	}
+	stats := &sender.Stats{}
+	p := a.newProgress(name, goal, stats)
+	rates := make([]sender.Rate, len(f.Limits.Rates))
+	for i, r := range f.Limits.Rates {
+		rates[i] = sender.Rate{N: r.N, Per: r.Per}
+	}
+	start := time.Now()
+	queue, t := a.crash.between(lease, t)
+	stopped := sender.Run(a.work, ctx, queue, t, sender.Options{
+		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection,
+		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
+		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Log: p.log, Stats: stats,
+	})
+	p.stop()
+	plain := context.WithoutCancel(ctx)
+	finishErr := lease.Finish(a.work) // waits for whoever holds the queue, but not for ever
+	counts, due, err := lease.Pending(plain)
+	if err != nil {
+		return errors.Join(stopped, err)
+	}
+	a.summary(p, name, stats, counts, due, time.Since(start), stopped)
+	var early *sender.StopError
+	switch {
+	case stopped != nil && !errors.As(stopped, &early):
+		return stopped
+	case finishErr != nil:
+		return finishErr
+	case counts.Pending() > 0 && stopped != nil:
+		return &exit{exitUnfinished, stopped}
+	case counts.Pending() > 0:
+		return &exit{code: exitUnfinished}
+	case counts.Failed+counts.InDoubt > 0:
+		return &exit{code: exitFailures}
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailblast/sender/sink"
+)
+
+// A site is a folder with a queue and the demo campaign, and the server that it sends to.
+type site struct {
+	t    *testing.T
+	dir  string
+	port int
+}
+
+func newSite(t *testing.T, port int) *site {
+	s := &site{t: t, dir: t.TempDir(), port: port}
+	if err := copyDemo(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// command is the real binary, in a process of its own.
+func (s *site) command(args ...string) *exec.Cmd {
+	c := exec.Command("mailblast", args...)
+	c.Dir = s.dir
+	c.Env = append(os.Environ(), "MAILBLAST_DB="+filepath.Join(s.dir, "queue.db"), fmt.Sprint("SMTP_PORT=", s.port))
+	return c
+}
+
+// run runs it and returns its exit code.
+func (s *site) run(args ...string) int {
+	s.t.Helper()
+	out, err := s.command(args...).CombinedOutput()
+	s.t.Logf("mailblast %s: %v\n%s", strings.Join(args, " "), err, out)
+	if err != nil && err.(*exec.ExitError).ExitCode() < 0 {
+		s.t.Fatal(err)
+	}
+	if err != nil {
+		return err.(*exec.ExitError).ExitCode()
+	}
+	return 0
+}
+
+// states is each recipient's state, by the report.
+func (s *site) states() map[string]string {
+	s.t.Helper()
+	out, err := s.command("report", "--format", "json").Output()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var report struct {
+		Recipients []struct{ Email, State string }
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		s.t.Fatal(err)
+	}
+	states := map[string]string{}
+	for _, r := range report.Recipients {
+		if states[r.Email] != "" {
+			s.t.Errorf("%s is there twice", r.Email)
+		}
+		states[r.Email] = r.State
+	}
+	return states
+}
+
+// A witness counts what a server has taken, by recipient, before it says so.
+type witness struct {
+	mu    sync.Mutex
+	taken map[string]int
+}
+
+func (w *witness) accept(m sink.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, to := range m.To {
+		w.taken[to]++
+	}
+}
+
+// startSink starts a server in this process.
+func startSink(t *testing.T, o sink.Options) (port int, w *witness) {
+	t.Helper()
+	w = &witness{taken: map[string]int{}}
+	o.Listen, o.OnAccept = "127.0.0.1:0", w.accept
+	server, err := sink.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close(context.Background()) })
+	return server.Addr().(*net.TCPAddr).Port, w
+}
+
+// Every recipient gets one message, by the record of our own server and of one that we did not write.
+func TestDeliverToEveryone(t *testing.T) {
+	const n = 2000
+	t.Run("sink", func(t *testing.T) {
+		port, w := startSink(t, sink.Options{})
+		s := newSite(t, port)
+		if code := s.run("send", "campaign.yaml", "--recipients", writeList(t, s.dir, n)); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		checkOnce(t, n, w.taken, s.states())
+		if code := s.run("send", "campaign.yaml", "--recipients", writeList(t, s.dir, n)); code != 0 || len(w.taken) != n {
+			t.Errorf("the same again: exit code %d, %d recipients", code, len(w.taken))
+		}
+		checkOnce(t, n, w.taken, s.states())
+	})
+	t.Run("smtp-sink", func(t *testing.T) {
+		port, record := startPostfixSink(t)
+		s := newSite(t, port)
+		if code := s.run("send", "campaign.yaml", "--recipients", writeList(t, s.dir, n)); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		checkOnce(t, n, record(), s.states())
+	})
+}
+
+func checkOnce(t *testing.T, n int, taken map[string]int, states map[string]string) {
+	t.Helper()
+	if len(taken) != n || len(states) != n {
+		t.Errorf("the server has %d recipients, the report %d; want %d", len(taken), len(states), n)
+	}
+	for address, times := range taken {
+		if times != 1 || states[address] != "sent" {
+			t.Errorf("%s: taken %d times, reported as %q", address, times, states[address])
+		}
+	}
+}
+
+// startPostfixSink starts the test server of Postfix, which writes each message to a file of its own. record reads them.
+func startPostfixSink(t *testing.T) (port int, record func() map[string]int) {
+	t.Helper()
+	path, err := exec.LookPath("smtp-sink")
+	if err != nil {
+		path = "/usr/sbin/smtp-sink"
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("MAILBLAST_TEST_POSTFIX") == "required" {
+			t.Fatal("smtp-sink is required and not there: ", err)
+		}
+		t.Skip("smtp-sink (Postfix) is not installed")
+	}
+	// A folder that the server may write to as nobody.
+	dir, err := os.MkdirTemp("", "smtp-sink-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	args := []string{"-c", "-d", filepath.Join(dir, "%M."), fmt.Sprint("127.0.0.1:", port), "1000"}
+	if u, err := user.Current(); err == nil && u.Uid == "0" {
+		args = append([]string{"-u", "nobody"}, args...)
+	}
+	c := exec.Command(path, args...)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("smtp-sink does not listen: ", err)
+		}
+	}
+	return port, func() map[string]int {
+		taken := map[string]int{}
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			content, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(strings.NewReader(string(content)))
+			for lines.Scan() && lines.Text() != "" {
+				if to, ok := strings.CutPrefix(lines.Text(), "X-Rcpt-Args: <"); ok {
+					taken[strings.TrimSuffix(to, ">")]++
+				}
+			}
+		}
+		return taken
+	}
+}
+
+// kill -9 in the middle, again and again, until the rest is through: nobody gets two, nobody is forgotten, and no more are
+// in doubt than two for each connection and kill.
+func TestKill(t *testing.T) {
+	const n, connections = 2000, 10
+	port, w := startSink(t, sink.Options{Latency: time.Millisecond})
+	s := newSite(t, port)
+	list := writeList(t, s.dir, n)
+	kills := 0
+	args := []string{"send", "campaign.yaml", "--recipients", list}
+	for range 6 {
+		c := s.command(args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		before := w.count()
+		// A while after it has begun to send, or after a second: a kill while the list is loaded counts too.
+		for start := time.Now(); w.count() < before+rand.IntN(400) && time.Since(start) < time.Second; {
+			time.Sleep(time.Millisecond)
+		}
+		c.Process.Kill()
+		if c.Wait() != nil && c.ProcessState.ExitCode() < 0 {
+			kills++
+		}
+		if kills%2 == 1 {
+			args = []string{"resume"}
+		} else {
+			args = []string{"send", "campaign.yaml", "--recipients", list}
+		}
+	}
+	if code := s.run("send", "campaign.yaml", "--recipients", list); code != 0 && code != 3 {
+		t.Errorf("exit code %d", code)
+	}
+	states := s.states()
+	doubt := 0
+	for i := range n {
+		address := fmt.Sprintf("reader%d@example.com", i)
+		state, times := states[address], w.taken[address]
+		switch {
+		case state == "in_doubt" && times <= 1:
+			doubt++
+		case state == "sent" && times == 1:
+		default:
+			t.Errorf("%s: %s, taken %d times", address, state, times)
+		}
+	}
+	t.Logf("%d kills, %d in doubt", kills, doubt)
+	if bound := 2 * connections * kills; doubt > bound {
+		t.Errorf("%d in doubt, the bound is %d", doubt, bound)
+	}
+	if kills < 3 {
+		t.Errorf("only %d kills hit a running process", kills)
+	}
+}
+
+func (w *witness) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.taken)
+}

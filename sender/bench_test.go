@@ -1,0 +1,42 @@
+package sender
+
+import (
+	"context"
+	"testing"
+
+	"mailblast/sender/reply"
+)
+
+// BenchmarkRun is what a message costs besides composing it and the wire: claim, begin and finish in a real queue, and the
+// way between the goroutines. The server answers at once.
+func BenchmarkRun(b *testing.B) {
+	for _, durability := range []string{"strict", "process"} {
+		b.Run(durability, func(b *testing.B) {
+			q := newQueue(b, b.N, durability)
+			b.ReportAllocs()
+			b.ResetTimer()
+			if err := run(q, instant{}, Options{Connections: 10, Compose: compose}); err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+// An instant server takes every message at once.
+type instant struct{}
+
+func (instant) Dial(context.Context) (Session, error) { return instant{}, nil }
+func (instant) Offer(*Message)                        {}
+func (instant) Ready() (reply.Stage, reply.Reply, error) {
+	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
+}
+func (instant) Send(_, _ *Message) (bool, error) { return true, nil }
+func (instant) Result() (reply.Reply, error) {
+	return reply.Reply{Code: 250, Status: "2.0.0", Text: "Ok: queued as 4XyZ1234567"}, nil
+}
+func (instant) Server() string { return "instant:25" }
+func (instant) Broken() bool   { return false }
+func (instant) Quit()          {}
+func (instant) Close()         {}

@@ -1,0 +1,54 @@
+package sender
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"mailblast/sender/reply"
+	"mailblast/store"
+)
+
+// decide says what becomes of a recipient by a server's reply, and repeats the verdict for what follows for the others.
+// It is pure but for the jitter of the back-off.
+func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict) {
+	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
+	verdict, _ := reply.Classify(stage, r.Code, r.Status, r.Text)
+	switch {
+	case verdict == reply.Sent && stage == reply.Dot:
+		out.State = store.Sent
+	case verdict == reply.Permanent:
+		out.State = store.Failed
+	case verdict == reply.Throttle, stage == reply.Mail:
+		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
+		// used up, and throttled mail is never given up.
+		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
+	default:
+		o.again(&out, now)
+	}
+	return out, verdict
+}
+
+// again makes an outcome the recipient's next attempt, or its end when there were enough.
+func (o *Options) again(out *store.Outcome, now time.Time) {
+	if out.Job.Attempt >= o.Attempts {
+		out.State = store.Failed
+		return
+	}
+	out.State, out.Counted = store.Queued, true
+	out.Due = now.Add(backoff(out.Job.Attempt, o.BackoffMin, o.BackoffMax))
+}
+
+// backoff is the time until the next attempt after the given one (from 1): doubled each time up to most, with jitter so
+// that what failed together does not come back together.
+func backoff(attempt int, least, most time.Duration) time.Duration {
+	d := least
+	for i := 1; i < attempt && d < most; i++ {
+		d *= 2
+	}
+	return jitter(min(d, most))
+}
+
+// jitter is d, up to a fifth more or less.
+func jitter(d time.Duration) time.Duration {
+	return d - d/5 + rand.N(d/5*2+1)
+}

@@ -1,0 +1,132 @@
+package sender
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mailblast/sender/reply"
+	"mailblast/store"
+)
+
+func TestDecide(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour}
+	for _, c := range []struct {
+		attempt int
+		stage   reply.Stage
+		code    int
+		text    string
+		state   store.State
+		counted bool
+		delay   time.Duration // give or take a fifth
+	}{
+		{1, reply.Dot, 250, "ok", store.Sent, false, 0},
+		{3, reply.Dot, 250, "ok", store.Sent, false, 0},
+		{1, reply.Rcpt, 250, "ok", store.Queued, true, time.Minute},
+		{1, reply.Rcpt, 550, "5.1.1 no such user", store.Failed, false, 0},
+		{1, reply.Mail, 550, "5.1.8 bad sender", store.Failed, false, 0},
+		{1, reply.Mail, 451, "not now", store.Queued, false, time.Second},
+		{3, reply.Mail, 451, "not now", store.Queued, false, time.Second},
+		{3, reply.Mail, 530, "Authentication required", store.Queued, false, time.Second},
+		{1, reply.Rcpt, 451, "not now", store.Queued, true, time.Minute},
+		{2, reply.Data, 451, "not now", store.Queued, true, 2 * time.Minute},
+		{3, reply.Dot, 451, "not now", store.Failed, false, 0},
+		{1, reply.Rcpt, 554, "Relay access denied", store.Queued, true, time.Minute},
+		{3, reply.Rcpt, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
+		{9, reply.Dot, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
+	} {
+		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
+			j := store.Job{ID: 7, Attempt: c.attempt}
+			out, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
+			if out.State != c.state || out.Counted != c.counted {
+				t.Errorf("%s, counted %v; want %s, %v", out.State, out.Counted, c.state, c.counted)
+			}
+			if out.Job.ID != 7 || out.Code != c.code || out.Status != "1.2.3" || out.Text != c.text || out.Server != "mx:25" {
+				t.Errorf("the reply is not kept: %+v", out)
+			}
+			if c.delay == 0 && !out.Due.IsZero() || c.delay > 0 && !near(out.Due.Sub(now), c.delay) {
+				t.Errorf("due after %v, want %v", out.Due.Sub(now), c.delay)
+			}
+		})
+	}
+}
+
+// near reports whether d is want, give or take a fifth.
+func near(d, want time.Duration) bool { return d >= want-want/5 && d <= want+want/5 }
+
+func TestBackoff(t *testing.T) {
+	for _, c := range []struct {
+		attempt           int
+		least, most, want time.Duration
+	}{
+		{1, time.Minute, 4 * time.Hour, time.Minute},
+		{2, time.Minute, 4 * time.Hour, 2 * time.Minute},
+		{5, time.Minute, 4 * time.Hour, 16 * time.Minute},
+		{8, time.Minute, 4 * time.Hour, 128 * time.Minute},
+		{9, time.Minute, 4 * time.Hour, 4 * time.Hour},
+		{1_000_000, time.Minute, 4 * time.Hour, 4 * time.Hour},
+		{1, time.Hour, time.Minute, time.Minute},
+		{1, 0, 0, 0},
+	} {
+		lowest, highest := time.Duration(1<<62), time.Duration(0)
+		for range 1000 {
+			d := backoff(c.attempt, c.least, c.most)
+			lowest, highest = min(lowest, d), max(highest, d)
+		}
+		if !near(lowest, c.want) || !near(highest, c.want) {
+			t.Errorf("attempt %d of %v..%v: %v to %v, want about %v", c.attempt, c.least, c.most, lowest, highest, c.want)
+		}
+		if c.want > 0 && highest-lowest < c.want/10 {
+			t.Errorf("attempt %d of %v..%v: %v to %v is no jitter", c.attempt, c.least, c.most, lowest, highest)
+		}
+	}
+}
+
+// The pauses of a server that throttles, by when it does and whether a message got through in between.
+func TestThrottled(t *testing.T) {
+	type event struct {
+		at       time.Duration
+		accepted bool
+		pause    time.Duration // for a throttle: what it returns
+	}
+	for _, c := range []struct {
+		name   string
+		events []event
+	}{
+		{"doubled up to a minute", []event{{0, false, 1}, {1, false, 2}, {3, false, 4}, {7, false, 8}, {15, false, 16}, {31, false, 32}, {63, false, 60}, {123, false, 60}}},
+		{"replies under way do not count", []event{{0, false, 1}, {0, false, 1}, {1, false, 2}, {2, true, 0}, {2, false, 2}, {3, false, 4}}},
+		{"halved when something got through", []event{{0, false, 1}, {1, false, 2}, {3, false, 4}, {7, true, 0}, {8, false, 2}, {11, true, 0}, {11, false, 1}, {20, true, 0}, {20, false, 1}, {21, false, 2}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, start := newPace(nil), time.Unix(1_000_000, 0)
+			for i, e := range c.events {
+				now := start.Add(e.at * time.Second)
+				if e.accepted {
+					p.accepted(now)
+				} else if got := p.throttled(now); got != e.pause*time.Second {
+					t.Fatalf("event %d: a pause of %v, want %v", i, got, e.pause*time.Second)
+				}
+			}
+		})
+	}
+}
+
+// A message that cannot leave at once takes nothing of any limit.
+func TestPaceNow(t *testing.T) {
+	p := newPace([]Rate{{100, time.Second}, {1, time.Hour}})
+	if !p.now() {
+		t.Fatal("the first message has to wait")
+	}
+	for range 50 {
+		if p.now() {
+			t.Fatal("the second message of the hour does not have to wait")
+		}
+	}
+	if n := p.limiters[1].Tokens(); n < -0.01 {
+		t.Errorf("messages that did not leave took %.2f of the limit", -n)
+	}
+	if newPace(nil).now() != true {
+		t.Error("without limits there is something to wait for")
+	}
+}

@@ -1,0 +1,342 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"mailblast/sender/reply"
+	"mailblast/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// address is the nth recipient's.
+func address(n int) string { return fmt.Sprintf("u%d@example.com", n) }
+
+// A queue is a real store with one campaign, and a second handle on the same file to see what is durable in it.
+type queue struct {
+	*store.Lease
+	path   string
+	second *store.Store
+}
+
+func newQueue(t testing.TB, recipients int, durability string) *queue {
+	t.Helper()
+	q := &queue{path: filepath.Join(t.TempDir(), "queue.db")}
+	first, err := store.Open(t.Context(), q.path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { first.Close() })
+	if q.Lease, err = first.Acquire(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Release() })
+	n := 0
+	snapshot := store.Snapshot{Source: []byte("name: test"), Columns: []string{"email"}, MessageDomain: "example.com", Durability: durability}
+	if _, err := q.Load(t.Context(), snapshot, false, func() (store.Recipient, error) {
+		if n == recipients {
+			return store.Recipient{}, io.EOF
+		}
+		a := address(n)
+		n++
+		return store.Recipient{Identity: a, Address: a, Values: []string{a}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if q.second, err = store.Open(t.Context(), q.path, false); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.second.Close() })
+	return q
+}
+
+// rows are the recipients by address, as the second handle sees them.
+func (q *queue) rows(t testing.TB, states ...store.State) map[string]store.Row {
+	t.Helper()
+	all := map[string]store.Row{}
+	// Not the test's context, which the driver would watch in one more goroutine for each row.
+	if err := q.second.Rows(context.Background(), "test", states, false, func(r store.Row) error {
+		all[r.Email] = r
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	return all
+}
+
+// A server answers as its scripts say, and keeps what it saw. A script is what happens to one recipient's messages, try after
+// try; the last entry is for all further ones. An entry is one of
+//
+//	STAGE CODE TEXT   the reply at mail, rcpt, data or dot; "dot 250 ok" is what happens without a script
+//	lost STAGE        the connection breaks there: at mail, rcpt, data (before the content was written), content (in the
+//	                  middle of it), end (with its last byte), dot (the server took the message, its reply is lost)
+//	hang STAGE        as lost, but only once somebody closes the session
+//	late STAGE        as lost, but the session does not know that it is broken
+type server struct {
+	t       testing.TB
+	queue   *queue // to look at while sending; may be nil
+	scripts map[string][]string
+	dials   []error // what becomes of the dials, one after the other; nil: a session. The last entry is for all further ones
+	dialing func()
+
+	mu        sync.Mutex
+	dialled   int
+	open      int
+	most      int            // sessions open at a time
+	quits     int            // sessions that ended politely
+	tries     map[string]int // envelopes whose answers were asked for
+	completed map[string]int // messages of which the last byte may have arrived, and that were not refused
+	accepted  map[string]int // messages that were taken
+	at        []time.Time    // of the envelopes
+	carried   []int          // messages by session, in the order of the dials
+}
+
+func newServer(t testing.TB, q *queue, scripts map[string][]string) *server {
+	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
+}
+
+func (s *server) Dial(ctx context.Context) (Session, error) {
+	if s.dialing != nil {
+		s.dialing()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.dials) > 0 {
+		err := s.dials[0]
+		if len(s.dials) > 1 {
+			s.dials = s.dials[1:]
+		}
+		if err != nil {
+			s.dialled++
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &reply.Error{Stage: reply.Connect, Err: err}
+	}
+	s.dialled++
+	s.open++
+	s.most = max(s.most, s.open)
+	s.carried = append(s.carried, 0)
+	return &session{server: s, number: len(s.carried) - 1, closed: make(chan struct{})}, nil
+}
+
+// A session checks that it is used in order: Offer, Ready, Send, Result, and not at all once it is broken.
+type session struct {
+	*server
+	number int
+
+	offered, ready, sending *Message
+	script                  map[*Message]string
+
+	dead   bool // an error was returned
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *session) Broken() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *session) Server() string { return "fake:25" }
+
+func (s *session) Close() {
+	s.once.Do(func() {
+		close(s.closed)
+		s.mu.Lock()
+		s.open--
+		s.mu.Unlock()
+	})
+}
+
+func (s *session) Quit() {
+	if !s.Broken() {
+		s.mu.Lock()
+		s.quits++
+		s.mu.Unlock()
+	}
+	s.Close()
+}
+
+func (s *session) expect(what string, ok bool) {
+	if !ok || s.dead {
+		s.t.Errorf("the session was used out of order: %s", what)
+	}
+}
+
+func (s *session) Offer(m *Message) {
+	s.expect("Offer", s.offered == nil && s.ready == nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.script == nil {
+		s.script = map[*Message]string{}
+	}
+	entry := "dot 250 ok"
+	if script := s.scripts[m.To]; len(script) > 0 {
+		entry = script[min(s.tries[m.To], len(script)-1)]
+	}
+	s.script[m] = entry
+	s.offered = m
+	s.at = append(s.at, time.Now())
+}
+
+// fault ends the session if the script of m says that it breaks at stage.
+func (s *session) fault(m *Message, stage string, at reply.Stage) error {
+	how, where, _ := strings.Cut(s.script[m], " ")
+	switch {
+	case s.Broken():
+	case where != stage:
+		return nil
+	case how == "hang":
+		<-s.closed
+	case how == "lost":
+		s.Close()
+	case how == "late":
+	default:
+		return nil
+	}
+	s.dead = true
+	return &reply.Error{Stage: at, Err: errors.New("connection reset")}
+}
+
+// answer is the script's reply to m at stage, or that there is none.
+func (s *session) answer(m *Message, stage string) (reply.Reply, bool) {
+	words := strings.SplitN(s.script[m], " ", 3)
+	code, err := strconv.Atoi(words[1])
+	if words[0] != stage || err != nil {
+		return reply.Reply{}, false
+	}
+	r := reply.Reply{Code: code, Text: words[2]}
+	if r.Code == 421 {
+		s.Close()
+	}
+	return r, true
+}
+
+func (s *session) Ready() (reply.Stage, reply.Reply, error) {
+	m := s.offered
+	s.expect("Ready", m != nil && s.sending == nil)
+	s.offered = nil
+	s.mu.Lock()
+	s.tries[m.To]++
+	s.mu.Unlock()
+	for _, stage := range []reply.Stage{reply.Mail, reply.Rcpt, reply.Data} {
+		name := strings.ToLower(stage.String())
+		if err := s.fault(m, name, stage); err != nil {
+			return stage, reply.Reply{}, err
+		}
+		if r, ok := s.answer(m, name); ok {
+			return stage, r, nil
+		}
+	}
+	s.ready = m
+	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
+}
+
+func (s *session) Send(m, next *Message) (gone bool, err error) {
+	s.expect("Send", m == s.ready && s.sending == nil)
+	s.ready = nil
+	if !strings.Contains(string(m.Content[0]), "<"+m.To+">") {
+		s.t.Errorf("the content sent to %s is %q", m.To, m.Content)
+	}
+	if s.queue != nil {
+		if row := s.queue.rows(s.t)[m.To]; row.State != store.Sending {
+			s.t.Errorf("%s is sent while its row is durably %q", m.To, row.State)
+		}
+		s.mu.Lock()
+		most := 2 * s.most
+		s.mu.Unlock()
+		if n := len(s.queue.rows(s.t, store.Sending)); n > most {
+			s.t.Errorf("%d rows are sending on %d connections", n, most/2)
+		}
+	}
+	if err := s.fault(m, "content", reply.Dot); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	s.completed[m.To]++
+	s.carried[s.number]++
+	s.mu.Unlock()
+	if err := s.fault(m, "end", reply.Dot); err != nil {
+		return true, err
+	}
+	s.sending = m
+	if next != nil {
+		s.Offer(next)
+	}
+	return true, nil
+}
+
+func (s *session) Result() (reply.Reply, error) {
+	m := s.sending
+	s.expect("Result", m != nil)
+	s.sending = nil
+	r, ok := s.answer(m, "dot")
+	if !ok || r.Code/100 == 2 {
+		s.mu.Lock()
+		s.accepted[m.To]++
+		s.mu.Unlock()
+	}
+	if ok {
+		if r.Code/100 != 2 {
+			s.mu.Lock()
+			s.completed[m.To]--
+			s.mu.Unlock()
+		}
+		return r, nil
+	}
+	return reply.Reply{}, s.fault(m, "dot", reply.Dot)
+}
+
+// compose writes into memory that the next call overwrites, as the contract allows.
+func compose() Compose {
+	var b []byte
+	return func(j store.Job) (Message, error) {
+		b = append(b[:0], "To: <"+j.Address+">\r\n\r\nHello\r\n"...)
+		return Message{From: "news@example.com", To: j.Address, Content: [][]byte{b}, Size: len(b)}, nil
+	}
+}
+
+// verify asserts what holds after every run: no message was completed twice, each row is in a state that agrees with what
+// the server knows, and each row that is not in want is sent.
+func (s *server) verify(q *queue, recipients int, want map[string]store.State) {
+	s.t.Helper()
+	rows := q.rows(s.t)
+	if len(rows) != recipients {
+		s.t.Errorf("%d rows, want %d", len(rows), recipients)
+	}
+	for a, row := range rows {
+		if s.completed[a] > 1 || s.accepted[a] > 1 {
+			s.t.Errorf("%s may have got %d copies, and got %d", a, s.completed[a], s.accepted[a])
+		}
+		if s.completed[a] > 0 && row.State != store.Sent && row.State != store.InDoubt {
+			s.t.Errorf("%s may have been taken by the server and is %s", a, row.State)
+		}
+		if s.accepted[a] == 0 && row.State == store.Sent {
+			s.t.Errorf("%s is sent, and the server did not take it", a)
+		}
+		expected, ok := want[a]
+		if !ok {
+			expected = store.Sent
+		}
+		if row.State != expected {
+			s.t.Errorf("%s is %s (%d %s), want %s", a, row.State, row.Code, row.Reply, expected)
+		}
+	}
+}

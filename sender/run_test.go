@@ -1,0 +1,82 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailblast/store"
+)
+
+// options are a small run's.
+func options(connections int) Options {
+	return Options{Connections: connections, Batch: 5, Compose: compose}
+}
+
+// run is Run with nobody to stop it.
+func run(q Queue, t Transport, o Options) error {
+	return Run(context.Background(), context.Background(), q, t, o)
+}
+
+// What becomes of a recipient by what happens to the first try of its message, whether that is the first on its session or
+// goes with the end of the one before it. The others get theirs.
+func TestOutcome(t *testing.T) {
+	for _, c := range []struct {
+		script   string
+		state    store.State
+		attempts int // as the row shows them
+		tries    int // two: the first one was not counted
+	}{
+		{"dot 250 2.0.0 queued", store.Sent, 1, 1},
+		{"dot 252 taken", store.Sent, 1, 1},
+		{"mail 552 5.3.4 too big", store.Failed, 1, 1},
+		{"mail 451 4.3.0 not now", store.Sent, 1, 2},
+		{"mail 421 4.3.2 closing", store.Sent, 1, 2},
+		{"mail 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", store.Sent, 1, 2},
+		{"rcpt 250 confused", store.Queued, 1, 1}, // not taken for a message that was sent
+		{"rcpt 550 5.1.1 no such user", store.Failed, 1, 1},
+		{"rcpt 451 4.3.0 not now", store.Queued, 1, 1},
+		{"rcpt 421 4.3.2 closing", store.Queued, 1, 1},
+		{"rcpt 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", store.Sent, 1, 2},
+		{"rcpt 554 5.7.1 Relay access denied", store.Queued, 1, 1}, // one of them does not stop the run
+		{"data 554 5.6.0 no", store.Failed, 1, 1},
+		{"data 451 4.3.0 not now", store.Queued, 1, 1},
+		{"data 421 4.3.2 closing", store.Queued, 1, 1},
+		{"dot 554 5.7.1 spam", store.Failed, 1, 1},
+		{"dot 451 4.3.0 not now", store.Queued, 1, 1},
+		{"dot 421 4.3.2 closing", store.Queued, 1, 1},
+		{"dot 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", store.Sent, 1, 2},
+		{"lost mail", store.Sent, 1, 2},
+		{"lost rcpt", store.Queued, 1, 1},
+		{"lost data", store.Queued, 1, 1},
+		{"lost content", store.Queued, 1, 1},
+		{"lost end", store.InDoubt, 1, 1},
+		{"lost dot", store.InDoubt, 1, 1},
+		{"late mail", store.Sent, 1, 2},
+		{"late rcpt", store.Queued, 1, 1},
+		{"late content", store.Queued, 1, 1},
+		{"late end", store.InDoubt, 1, 1},
+		{"late dot", store.InDoubt, 1, 1},
+	} {
+		for victim := range 3 {
+			t.Run(fmt.Sprint(c.script, ", message ", victim), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := newQueue(t, 4, "process")
+					a := address(victim)
+					s := newServer(t, q, map[string][]string{a: {c.script, "dot 250 ok"}})
+					o := options(1)
+					o.Wait = 2 * time.Second // less than the back-off
+					if err := run(q, s, o); err != nil {
+						t.Fatal(err)
+					}
+					if n := q.rows(t)[a].Attempts; n != c.attempts || s.tries[a] != c.tries {
+						t.Errorf("attempts %d, tries %d; want %d, %d", n, s.tries[a], c.attempts, c.tries)
+					}
+					s.verify(q, 4, map[string]store.State{a: c.state})
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,278 @@
+// Package sender drains a queue: it claims recipients, has their messages composed, and carries them to a server over
+// several sessions at once, writing down what becomes of each.
+//
+// One goroutine, the feeder, owns the schedule: it claims rows in batches and hands them out. Workers each own a session
+// and send one message after the other, the envelope of the next one travelling with the end of this one. One
+// goroutine, the recorder, owns the queue's begins and finishes: those of all workers that come in while it writes go
+// into its next transaction. No message's last byte leaves before the recorder has answered that its begin is
+// durable.
+//
+// Stopping goes the same way: the feeder claims no more, the workers finish what they hold, the recorder writes it down,
+// and what was claimed and not begun goes back to the queue.
+package sender
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailblast/sender/reply"
+	"mailblast/store"
+)
+
+// Queue is what Run needs of a store.Lease. After an error of Record nothing of it was written.
+type Queue interface {
+	Claim(ctx context.Context, n int) ([]store.Job, error)
+	Record(ctx context.Context, begin []store.Job, finish []store.Outcome) (kept []store.Job, err error)
+	Pending(ctx context.Context) (store.Counts, time.Time, error)
+}
+
+// Transport opens sessions. Its errors are *reply.Error.
+type Transport interface {
+	Dial(ctx context.Context) (Session, error)
+}
+
+// Session carries messages, one at a time: Offer, Ready, Send, Result. See sender/smtp for what each promises.
+type Session interface {
+	Offer(m *Message)
+	Ready() (stage reply.Stage, r reply.Reply, err error)
+	Send(m, next *Message) (gone bool, err error) // with the envelope of next, unless it is nil
+	Result() (reply.Reply, error)
+	Server() string
+	Broken() bool
+	Quit()  // politely
+	Close() // at once; may be called by another goroutine
+}
+
+// A Message is what a session carries.
+type Message struct {
+	From, To string   // envelope addresses
+	UTF8     bool     // an address needs SMTPUTF8
+	Content  [][]byte // RFC 5322 message in CRLF lines, not dot-stuffed
+	Size     int      // octets of Content
+}
+
+// A Compose makes the message of one recipient. It belongs to one goroutine; what it returns is valid until its next
+// call.
+type Compose func(store.Job) (Message, error)
+
+// Options say how to drain. The zero value of a field means what its comment says.
+type Options struct {
+	Connections           int           // 1
+	MessagesPerConnection int           // 0: no limit
+	Batch                 int           // rows claimed at a time; 100
+	Attempts              int           // until a recipient is given up; 5
+	BackoffMin            time.Duration // until the second attempt, then doubled; 1m
+	BackoffMax            time.Duration // 4h
+	Rates                 []Rate        // all of them hold; none: as fast as it goes
+	Wait                  time.Duration // how long to stay for recipients that are due later
+	Limit                 int           // at most so many messages are tried; 0: no limit
+	Compose               func() Compose
+	Log                   *slog.Logger
+	Stats                 *Stats // is kept up to date for whoever shows progress; may be nil
+}
+
+// A Rate is at most N messages in Per.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
+
+// Stats counts what this run did. A deferred recipient is counted each time.
+type Stats struct {
+	Sent, Failed, Deferred, InDoubt, Connections atomic.Int64
+}
+
+// A StopError is why Run stopped although recipients are queued that could have been tried.
+type StopError struct {
+	Reason string // what happened, and what to do
+	Err    error  // may be nil
+}
+
+func (e *StopError) Error() string {
+	if e.Err == nil {
+		return e.Reason
+	}
+	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+}
+
+func (e *StopError) Unwrap() error { return e.Err }
+
+// Run drains q until nothing is left that is due within o.Wait. It returns nil then; a *StopError when the server
+// cannot be used, or when claim ended or o.Limit was reached before that; any other error when the queue cannot be
+// written.
+//
+// Two contexts: when claim ends, no further message is begun, and those under way are finished. When work ends too,
+// connections are cut, and messages whose reply is awaited are in doubt. What happened is written down even then.
+func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
+	o = o.withDefaults()
+	claim, cancel := context.WithCancelCause(claim)
+	defer cancel(nil)
+	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
+	e := &engine{
+		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
+		jobs: make(chan store.Job, o.Batch), settled: make(chan struct{}, 1), pace: newPace(o.Rates),
+	}
+	e.recorder = newRecorder(e)
+
+	var recording, working sync.WaitGroup
+	recording.Go(e.recorder.run)
+	for range o.Connections {
+		working.Go((&worker{engine: e, compose: [2]Compose{o.Compose(), o.Compose()}, kept: make(chan bool, 1)}).run)
+	}
+	err := e.feed()
+	if cause := context.Cause(claim); err == nil && cause != nil {
+		err = stopped(cause)
+	}
+	cancel(nil) // a worker that waits for a better moment has nothing to wait for
+	working.Wait()
+	e.release()
+	close(e.recorder.in)
+	recording.Wait()
+	if fatal := e.recorder.err; fatal != nil {
+		return fatal
+	}
+	return err
+}
+
+func (o Options) withDefaults() Options {
+	o.Connections = max(o.Connections, 1)
+	if o.Batch == 0 {
+		o.Batch = 100
+	}
+	if o.Attempts == 0 {
+		o.Attempts = 5
+	}
+	if o.BackoffMin == 0 {
+		o.BackoffMin = time.Minute
+	}
+	if o.BackoffMax == 0 {
+		o.BackoffMax = 4 * time.Hour
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Stats == nil {
+		o.Stats = &Stats{}
+	}
+	return o
+}
+
+// An engine is one run. The fields are set before the goroutines start, or are safe for all of them.
+type engine struct {
+	Options
+	queue       Queue
+	transport   Transport
+	work, claim context.Context
+	cancel      context.CancelCauseFunc // ends claim, with the reason
+	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
+	settled     chan struct{}           // signals that outcomes were recorded
+	held        atomic.Int64            // jobs handed out whose outcome is not recorded yet
+	returned    atomic.Int64            // jobs put back untried
+	pace        *pace
+	recorder    *recorder
+	refusals    atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
+	up          atomic.Int64 // sessions that are open
+}
+
+// stop ends the run for a reason that only a person can mend.
+func (e *engine) stop(reason string, err error) {
+	e.cancel(&StopError{Reason: reason, Err: err})
+}
+
+// stopped is the error for why no more was claimed.
+func stopped(cause error) error {
+	if s, ok := cause.(*StopError); ok {
+		return s
+	}
+	return &StopError{Reason: "stopped", Err: cause}
+}
+
+// feed owns the schedule. It returns when nothing more is to be handed out, with jobs closed.
+func (e *engine) feed() error {
+	defer close(e.jobs)
+	claimed := 0
+	for e.claim.Err() == nil {
+		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
+		n := e.Batch
+		if e.Limit > 0 {
+			n = min(n, e.Limit-claimed+int(e.returned.Load()))
+		}
+		var jobs []store.Job
+		if n > 0 {
+			var err error
+			if jobs, err = e.queue.Claim(e.claim, n); err != nil {
+				if e.claim.Err() != nil {
+					return nil
+				}
+				return fmt.Errorf("claim: %w", err)
+			}
+		}
+		if len(jobs) == 0 {
+			more, err := e.idle(held, n == 0)
+			if err != nil || !more {
+				return err
+			}
+			continue
+		}
+		claimed += len(jobs)
+		e.held.Add(int64(len(jobs)))
+		for i, j := range jobs {
+			select {
+			case e.jobs <- j:
+			case <-e.claim.Done():
+				for _, j := range jobs[i:] {
+					e.putBack(j)
+				}
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// idle waits until there may be something to claim, or with limited, until a job comes back untried. It reports false
+// when there is nothing to wait for.
+func (e *engine) idle(held int64, limited bool) (more bool, err error) {
+	counts, due, err := e.queue.Pending(e.claim)
+	if err != nil {
+		if e.claim.Err() != nil {
+			return false, nil
+		}
+		return false, fmt.Errorf("look for what is due: %w", err)
+	}
+	wait := time.Until(due)
+	worth := counts.Queued > 0 && wait <= e.Wait
+	if held == 0 && !worth {
+		return false, nil
+	}
+	if held == 0 && limited {
+		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.Limit)}
+	}
+	var timer <-chan time.Time
+	if worth && !limited {
+		timer = time.After(max(wait, 0) + time.Millisecond)
+	}
+	select {
+	case <-timer:
+	case <-e.settled:
+	case <-e.claim.Done():
+	}
+	return true, nil
+}
+
+// release gives back what was handed out and not taken. The workers have ended.
+func (e *engine) release() {
+	for j := range e.jobs {
+		e.putBack(j)
+	}
+}
+
+// putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
+func (e *engine) putBack(j store.Job) {
+	e.returned.Add(1)
+	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
+}

@@ -1,0 +1,78 @@
+package sink
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+)
+
+// enterTLS gives a socket whose client was told to start TLS to the server that speaks inside it.
+func (s *Server) enterTLS(raw net.Conn) {
+	c := newConn(s, raw, s.opts.TLS)
+	c.inside = true
+	s.track(c)
+	s.inner.give(c)
+}
+
+// A gate accepts connections as conns.
+type gate struct {
+	net.Listener
+	srv *Server
+}
+
+func (g gate) Accept() (net.Conn, error) {
+	raw, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	g.srv.ledger.connection()
+	var config *tls.Config
+	if g.srv.opts.Security == TLS {
+		config = g.srv.opts.TLS
+	}
+	c := newConn(g.srv, raw, config)
+	c.log("connection accepted")
+	c.startTLS = g.srv.opts.Security == StartTLS
+	host, _, _ := net.SplitHostPort(raw.RemoteAddr().String())
+	if c.greeting = g.srv.faults.at(Connect, host, host); c.greeting != nil {
+		g.srv.ledger.refuse()
+	}
+	g.srv.track(c)
+	return c, nil
+}
+
+// A handover is a listener whose connections are given to it.
+type handover struct {
+	addr  net.Addr
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandover(addr net.Addr) *handover {
+	return &handover{addr: addr, conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+func (h *handover) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.done:
+		c.Close()
+	}
+}
+
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.done) })
+	return nil
+}
+
+func (h *handover) Addr() net.Addr { return h.addr }

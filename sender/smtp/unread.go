@@ -1,0 +1,27 @@
+//go:build unix
+
+package smtp
+
+import (
+	"net"
+	"syscall"
+)
+
+// unread reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
+func unread(conn net.Conn) bool {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	found := false
+	raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK) // net's descriptors do not block
+		found = err == nil || err != syscall.EAGAIN && err != syscall.EINTR
+	})
+	return found
+}

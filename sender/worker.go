@@ -1,0 +1,355 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mailblast/sender/reply"
+	"mailblast/store"
+)
+
+const (
+	// idleMost is how long a session is kept open with nothing to send: well below what servers allow (RFC 5321
+	// 4.5.3.2.7 asks for 5 minutes, many give less).
+	idleMost = 10 * time.Second
+
+	// failuresMost is how often in a row a worker finds the server unusable before the run is stopped.
+	failuresMost = 5
+
+	// refusalsMost is how many recipients in a row may be refused for a reason that sounds like ours before it is.
+	refusalsMost = 10
+)
+
+// A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
+type worker struct {
+	*engine
+	compose  [2]Compose // in turn: the next message is composed while this one is still needed
+	turn     int
+	kept     chan bool // the recorder's answer to the one begin that is asked for at a time
+	session  Session
+	unhook   func() bool // of the hook that cuts the session when work ends
+	carried  int         // messages sent over the session
+	failures int         // of the server in a row
+
+	sentBefore int64 // messages that all workers had sent when the failures began
+}
+
+// A task is a job with its message.
+type task struct {
+	store.Job
+	Message
+}
+
+func (w *worker) run() {
+	defer w.hangUp()
+	var current *task
+	for {
+		if current == nil {
+			var ok bool
+			if current, ok = w.start(); !ok {
+				return
+			}
+			continue
+		}
+		current = w.send(current)
+	}
+}
+
+// start takes a job and opens its message on the session, dialling first where there is none. It returns a task whose
+// begin is recorded and for whose content the server waits, or nil when this one came to an end before that. It reports
+// false when there is nothing more to do.
+func (w *worker) start() (*task, bool) {
+	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
+		return nil, false
+	}
+	j, ok := w.take()
+	if !ok {
+		return nil, false
+	}
+	if w.pace.wait(w.sleep) != nil || !w.dial() {
+		w.putBack(j)
+		return nil, true
+	}
+	t := w.prepare(j)
+	if t == nil {
+		return nil, true
+	}
+	w.session.Offer(&t.Message)
+	if !w.ready(t) {
+		return nil, true
+	}
+	w.recorder.begin(t.Job, w.kept)
+	if !<-w.kept {
+		w.lost(t)
+		return nil, true
+	}
+	return t, true
+}
+
+// send sends the content of current, for which the server waits and whose begin is recorded, together with the envelope of the
+// next message if one can be had at once. It returns the next one when it has come as far as current had.
+//
+// The next message's begin is asked for while the reply to this one is on its way. If the process dies in
+// between, both are `sending`: that is the bound of two in doubt for each connection. If the connection dies, the next
+// one is known not to have been sent.
+func (w *worker) send(current *task) *task {
+	w.carried++
+	next := w.next()
+	var nextMessage *Message
+	if next != nil {
+		nextMessage = &next.Message
+	}
+	gone, err := w.session.Send(&current.Message, nextMessage)
+	if err != nil {
+		if gone {
+			w.doubt(current, err)
+		} else {
+			w.broken(current, err)
+		}
+		if next != nil {
+			w.putBack(next.Job)
+		}
+		return nil
+	}
+	if next != nil {
+		w.recorder.begin(next.Job, w.kept)
+	}
+	r, err := w.session.Result()
+	if err != nil {
+		w.doubt(current, err)
+		if next != nil {
+			<-w.kept
+			w.putBack(next.Job)
+		}
+		return nil
+	}
+	w.answered(current, reply.Dot, r)
+	if next == nil {
+		return nil
+	}
+	ready := w.ready
+	if w.session.Broken() { // the reply was a farewell
+		ready = func(t *task) bool { w.putBack(t.Job); return false }
+	}
+	// The begin is settled before anything else is recorded of this job.
+	kept := <-w.kept
+	if !ready(next) {
+		return nil
+	}
+	if !kept {
+		w.lost(next)
+		return nil
+	}
+	return next
+}
+
+// ready reads the server's answer to the envelope of t, and ends t unless the server waits for its content.
+func (w *worker) ready(t *task) bool {
+	stage, r, err := w.session.Ready()
+	switch {
+	case err != nil && (stage == reply.Mail || stage == reply.Rset):
+		// The connection was lost before the server had seen the recipient.
+		w.session.Close()
+		w.putBack(t.Job)
+		w.failed(err)
+		return false
+	case err != nil:
+		w.broken(t, err)
+		return false
+	case r.Code != 354:
+		w.answered(t, stage, r)
+		return false
+	}
+	return true
+}
+
+// sleep sleeps for d unless claim ends. A session that would be idle for too long meanwhile is closed.
+func (w *worker) sleep(d time.Duration) error {
+	if d > idleMost {
+		w.hangUp()
+	}
+	return sleep(w.claim, d)
+}
+
+// take waits for a job. A session that has nothing to do for a while is closed.
+func (w *worker) take() (store.Job, bool) {
+	if w.claim.Err() != nil {
+		return store.Job{}, false
+	}
+	var idle <-chan time.Time
+	if w.session != nil {
+		timer := time.NewTimer(idleMost)
+		defer timer.Stop()
+		idle = timer.C
+	}
+	for {
+		select {
+		case j, ok := <-w.jobs:
+			return j, ok
+		case <-w.claim.Done():
+			return store.Job{}, false
+		case <-idle:
+			w.hangUp()
+			idle = nil
+		}
+	}
+}
+
+// next is a job that is there now and may be offered now on this session, composed; nil if there is none.
+func (w *worker) next() *task {
+	if w.claim.Err() != nil || w.full() || len(w.jobs) == 0 || !w.pace.now() {
+		return nil
+	}
+	select {
+	case j, ok := <-w.jobs:
+		if !ok {
+			return nil
+		}
+		return w.prepare(j)
+	default:
+		return nil
+	}
+}
+
+// prepare composes a job's message. A message that cannot be composed is the recipient's end.
+func (w *worker) prepare(j store.Job) *task {
+	w.turn = 1 - w.turn
+	m, err := w.compose[w.turn](j)
+	if err != nil {
+		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
+		return nil
+	}
+	return &task{Job: j, Message: m}
+}
+
+// full reports whether the session has carried as many messages as it may.
+func (w *worker) full() bool {
+	return w.MessagesPerConnection > 0 && w.carried >= w.MessagesPerConnection
+}
+
+// dial makes sure that there is a session.
+func (w *worker) dial() bool {
+	if w.session != nil && (w.session.Broken() || w.full()) {
+		w.hangUp()
+	}
+	if w.session != nil {
+		return true
+	}
+	s, err := w.transport.Dial(w.claim)
+	if err != nil {
+		if w.claim.Err() == nil {
+			w.failed(err)
+		}
+		return false
+	}
+	w.session, w.carried = s, 0
+	w.unhook = context.AfterFunc(w.work, s.Close)
+	w.up.Add(1)
+	w.Stats.Connections.Add(1)
+	return true
+}
+
+// hangUp ends the session.
+func (w *worker) hangUp() {
+	if w.session == nil {
+		return
+	}
+	w.session.Quit()
+	w.unhook()
+	w.session = nil
+	w.up.Add(-1)
+	w.Stats.Connections.Add(-1)
+}
+
+// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with
+// nobody getting a message through meanwhile, or one that only a person can mend.
+func (w *worker) failed(err error) {
+	if w.failures == 0 {
+		w.sentBefore = w.Stats.Sent.Load()
+	}
+	w.failures++
+	if w.session != nil && w.session.Broken() {
+		w.hangUp()
+	}
+	var e *reply.Error
+	if errors.As(err, &e) && e.Final {
+		// Some servers say 5xx to one connection too many; the others go on.
+		if verdict, _ := reply.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
+			w.stop("the server cannot be used", err)
+			return
+		}
+	}
+	if w.failures >= failuresMost && w.Stats.Sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
+		w.stop("the server cannot be reached", err)
+		return
+	}
+	w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+}
+
+// broken ends a task whose connection broke, or whose server stopped making sense, before the content was complete. It was
+// not sent, but the server had seen the recipient, who may be the reason: the attempt counts.
+func (w *worker) broken(t *task, err error) {
+	w.session.Close() // it was broken before, or is no longer to be understood
+	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.session.Server()}
+	w.again(&out, time.Now())
+	w.settle(out)
+	w.failed(err)
+}
+
+// doubt ends a task whose last byte may have left and whose reply did not come.
+func (w *worker) doubt(t *task, err error) {
+	w.session.Close()
+	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.session.Server()})
+	w.failed(err)
+}
+
+// lost ends a task whose begin was not recorded, because somebody else has changed the row or the queue cannot be
+// written: its content must not be completed, so the connection goes.
+func (w *worker) lost(t *task) {
+	w.Log.Warn("not sent: the row could not be marked as sending", "recipient", t.Address)
+	w.session.Close()
+	w.hangUp()
+	w.putBack(t.Job)
+}
+
+// answered ends a task by the server's reply, and draws what follows from it for the others.
+func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
+	now := time.Now()
+	out, verdict := w.decide(t.Job, stage, r, w.session.Server(), now)
+	if stage != reply.Mail && r.Code != 421 {
+		w.failures = 0 // it does talk about recipients
+	}
+	switch {
+	case out.State == store.Sent:
+		w.refusals.Store(0)
+		w.pace.accepted(now)
+	case verdict == reply.Throttle:
+		pause := w.pace.throttled(now)
+		out.Due = now.Add(jitter(pause))
+		w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
+	case verdict == reply.Stop && (stage == reply.Mail || w.refusals.Add(1) >= refusalsMost),
+		verdict == reply.Permanent && stage == reply.Mail && !t.UTF8 && w.refusals.Add(1) >= refusalsMost:
+		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
+		// does where the sender or the size is refused for good, as that would fail the whole list.
+		w.stop("the server refuses the messages for a reason that is not the recipients'", errors.New(r.String()))
+	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
+		w.failed(&reply.Error{Stage: stage, Reply: r})
+	}
+	w.settle(out)
+}
+
+// settle hands an outcome to the recorder and to whoever watches.
+func (w *worker) settle(out store.Outcome) {
+	switch out.State {
+	case store.Sent:
+		w.Stats.Sent.Add(1)
+	case store.Failed:
+		w.Stats.Failed.Add(1)
+	case store.InDoubt:
+		w.Stats.InDoubt.Add(1)
+	case store.Queued:
+		w.Stats.Deferred.Add(1)
+	}
+	w.recorder.finish(out)
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrPurged is returned by Load for a campaign whose recipients were removed: who got it is not known any more, and
+// nobody shall get it twice.
+var ErrPurged = errors.New("its personal data was removed by mailblast purge, so nobody knows any more who was sent to; choose another name")
+
+// ErrTraces is returned by Scrub when another process reads the queue for so long that what was deleted had to be left in
+// its files.
+var ErrTraces = errors.New("another process reads the queue, and until it ends traces of what was removed stay in the files: run mailblast purge with that name again")
+
+// Purge deletes everything that the queue has of the campaign's recipients and of its message: rows, fields, replies with
+// their history, campaign file, templates, attachments. What stays is its name, its dates, and the counts of end states.
+// The suppression list is not the campaign's and stays. Traces are left in the files until Scrub.
+func (l *Lease) Purge(ctx context.Context) error {
+	s := l.store
+	return explain(s.write(ctx, func(ctx context.Context) error {
+		// Overwrites what is deleted with zeros, for as long as this connection lives.
+		if err := s.pragma(ctx, "PRAGMA secure_delete=ON"); err != nil {
+			return err
+		}
+		for _, query := range []string{
+			"DELETE FROM attempt WHERE job IN (SELECT id FROM job WHERE campaign = ?1)",
+			"DELETE FROM job WHERE campaign = ?1",
+			"DELETE FROM snapshot WHERE campaign = ?1",
+			"DELETE FROM tally WHERE campaign = ?1 AND state IN ('queued', 'deferred')",
+		} {
+			if err := s.exec(ctx, query, l.id); err != nil {
+				return err
+			}
+		}
+		if err := s.exec(ctx, "DELETE FROM content WHERE sha256 NOT IN (SELECT sha256 FROM snapshot)"); err != nil {
+			return err
+		}
+		return s.exec(ctx, `UPDATE campaign SET purged = coalesce(purged, ?1), path = '', source = x'', columns = '[]', message_domain = '', message_salt = ''
+			WHERE id = ?2`, millis(time.Now()), l.id)
+	}))
+}
+
+// Scrub makes the queue's files forget what was deleted: rows that once moved have left their old text in pages that are
+// still in use, and the log has pages as they were. Only a rebuilt file has none of that. It needs room on the disk for a
+// second queue for a moment. Purged campaigns of which no message was ever begun go altogether; their names are free.
+func (s *Store) Scrub(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	plain := context.WithoutCancel(ctx)
+	// The first checkpoint brings the zeros to their places, before the file becomes shorter.
+	for _, step := range []func() error{
+		func() error { return s.checkpoint(plain) },
+		func() error { return s.patiently(ctx, func() error { return s.exec(plain, "VACUUM") }) },
+		func() error { return s.checkpoint(plain) },
+		func() error {
+			return s.writeAs(ctx, "strict", func(ctx context.Context) error {
+				return s.exec(ctx, "DELETE FROM campaign WHERE purged IS NOT NULL AND started IS NULL")
+			})
+		},
+	} {
+		if err := step(); err != nil {
+			return explain(err)
+		}
+	}
+	return nil
+}
+
+// checkpoint folds the write-ahead log into the file and empties it.
+func (s *Store) checkpoint(ctx context.Context) error {
+	var busy, frames, done int
+	err := s.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done)
+	if err == nil && busy != 0 {
+		return ErrTraces
+	}
+	return err
+}
+
+// pragma runs a pragma that answers with a row.
+func (s *Store) pragma(ctx context.Context, query string) error {
+	var value string
+	return s.writer.QueryRowContext(ctx, query).Scan(&value)
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mail "github.com/xhit/go-simple-mail/v2"
+)
+
+// clients run in a process of their own, which is this program with one of these names as its first argument; then come
+// ADDRESS MESSAGES CONNECTIONS FOLDER, where the folder holds the campaign.
+var clients = map[string]func(args []string) error{"client-bare": bareClient, "client-simple-mail": simpleMailClient}
+
+// each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no more.
+func each(args []string, work func(take func() (i int, more bool)) error) error {
+	n, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	conns, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err
+	}
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, conns)
+	for c := range conns {
+		wg.Go(func() {
+			errs[c] = work(func() (int, bool) { i := int(taken.Add(1)) - 1; return i, i < n })
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// bareClient is the bound of what a client can do over these connections: one message, made beforehand, sent again and again;
+// the end of each and the envelope of the next are one write (RFC 2920 section 3.1).
+func bareClient(args []string) error {
+	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
+	if err != nil {
+		return err
+	}
+	const envelope = "MAIL FROM:<news@example.com>\r\nRCPT TO:<reader1@example.com>\r\nDATA\r\n"
+	next := []byte(string(message) + ".\r\n" + envelope)
+	last := []byte(string(message) + ".\r\nQUIT\r\n")
+	return each(args, func(take func() (int, bool)) error {
+		conn, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		exchange := func(flight []byte, replies int) error {
+			if _, err := conn.Write(flight); err != nil {
+				return err
+			}
+			return expect(in, replies)
+		}
+		err = exchange([]byte("EHLO client.example.com\r\n"), 2) // the greeting comes first
+		if _, more := take(); err != nil || !more {
+			return err
+		}
+		for err = exchange([]byte(envelope), 3); err == nil; err = exchange(next, 4) {
+			if _, more := take(); !more {
+				return exchange(last, 2)
+			}
+		}
+		return err
+	})
+}
+
+// expect reads positive replies.
+func expect(in *bufio.Reader, replies int) error {
+	for replies > 0 {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) < 4 || line[0] != '2' && line[0] != '3' {
+			return fmt.Errorf("the server said %q", line)
+		}
+		if line[3] != '-' {
+			replies--
+		}
+	}
+	return nil
+}
+
+// simpleMailClient uses go-simple-mail as its documentation does, with one client a worker that is kept alive.
+func simpleMailClient(args []string) error {
+	host, port, err := net.SplitHostPort(args[0])
+	if err != nil {
+		return err
+	}
+	html, err := os.ReadFile(filepath.Join(args[3], "newsletter.html"))
+	if err != nil {
+		return err
+	}
+	return each(args, func(take func() (int, bool)) error {
+		server := mail.NewSMTPClient()
+		server.Host = host
+		server.Port, _ = strconv.Atoi(port)
+		server.KeepAlive = true
+		server.ConnectTimeout, server.SendTimeout = 10*time.Second, 10*time.Second
+		client, err := server.Connect()
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		for i, more := take(); more; i, more = take() {
+			r := readerAt(i)
+			m := mail.NewMSG()
+			m.SetFrom("Bench <news@example.com>").AddTo(r.email).SetSubject(r.fill("News for {{ .first_name }}"))
+			m.SetBody(mail.TextHTML, r.fill(string(html))).AddAlternative(mail.TextPlain, r.fill(plainText))
+			if err := m.Send(client); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+//go:embed child/nodemailer.js
+var nodemailerScript []byte
+
+// A job is what every sender is asked to do.
+type job struct {
+	addr     string // of the server
+	n, conns int
+	list     string // CSV of n recipients
+	dir      string // for what the sender writes; gone after the run
+}
+
+// A sender is a process that does a job.
+type sender struct {
+	name    string
+	share   int     // it gets so small a part of the messages, as it is slow
+	trips   float64 // round trips a message, roughly: sizes the runs behind the proxy
+	goal    float64 // of mailblast's messages/s by this one's; 0: none
+	command func(context.Context, job) *exec.Cmd
+}
+
+// senders are those to compare, as far as they are there; mailblast is the first.
+func (b *bench) senders() []sender {
+	all := []sender{
+		{"mailblast", 1, 1.1, 0, func(ctx context.Context, j job) *exec.Cmd {
+			return b.mailblastCommand(ctx, j, "send", filepath.Join(b.dir, "campaign.yaml"), "--recipients", j.list)
+		}},
+		{"bare pipelining client", 1, 1.1, 0.75, b.child("client-bare")},
+		{"go-simple-mail", 4, 6, 0, b.child("client-simple-mail")},
+	}
+	if b.nodePath != "" {
+		all = append(all, sender{"Nodemailer, pooled", 4, 2.2, 8, func(ctx context.Context, j job) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, "node", filepath.Join(b.dir, "nodemailer.js"), j.addr, strconv.Itoa(j.conns), b.dir, j.list)
+			cmd.Env = append(os.Environ(), "NODE_PATH="+b.nodePath)
+			return cmd
+		}})
+	}
+	return all
+}
+
+// smtpSource neither fills in a template nor keeps a queue nor pipelines; -d has it keep its connections.
+func smtpSource(path string) sender {
+	return sender{"Postfix smtp-source", 1, 5, 1, func(ctx context.Context, j job) *exec.Cmd {
+		return exec.CommandContext(ctx, path, "-d", "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)
+	}}
+}
+
+// mailblastCommand is the binary with its queue in the job's folder.
+func (b *bench) mailblastCommand(ctx context.Context, j job, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, b.mailblast, append(args, "--quiet", "--db", filepath.Join(j.dir, "queue.db"))...)
+	_, port, _ := net.SplitHostPort(j.addr)
+	cmd.Env = append(os.Environ(), "BENCH_PORT="+port, "BENCH_CONNECTIONS="+strconv.Itoa(j.conns))
+	return cmd
+}
+
+// child is one of the clients of this program, in a process of its own.
+func (b *bench) child(name string) func(context.Context, job) *exec.Cmd {
+	return func(ctx context.Context, j job) *exec.Cmd {
+		return exec.CommandContext(ctx, "/proc/self/exe", name, j.addr, strconv.Itoa(j.n), strconv.Itoa(j.conns), b.dir)
+	}
+}
+
+// findNodemailer sets nodePath, or notes why it cannot.
+func (b *bench) findNodemailer(ctx context.Context, dir string, npm bool) {
+	const absent = "Nodemailer was not measured: "
+	if _, err := exec.LookPath("node"); err != nil {
+		b.note(absent + "there is no node; install Node.js")
+		return
+	}
+	switch {
+	case dir != "":
+	case npm:
+		dir = filepath.Join(b.dir, "npm")
+		cmd := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", dir, "nodemailer")
+		cmd.WaitDelay = serverWait // for what npm itself may have started
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.note(absent+"npm install: %v: %.300s", err, out)
+			return
+		}
+	default:
+		b.note(absent + "name the folder with its node_modules by -nodemailer DIR, or have it installed for the run by -npm")
+		return
+	}
+	path, err := filepath.Abs(filepath.Join(dir, "node_modules"))
+	if err == nil {
+		_, err = os.Stat(filepath.Join(path, "nodemailer"))
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.dir, "nodemailer.js"), nodemailerScript, 0o644)
+	}
+	if err != nil {
+		b.note(absent+"%v", err)
+		return
+	}
+	b.nodePath = path
+}
