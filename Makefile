@@ -5,6 +5,8 @@ PREFIX  ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BIN     := build/mailblast
 FUZZTIME ?= 30s
+KILLS   ?= 3000
+BENCHFLAGS ?=
 
 # The amalgamation is compiled once, into Go's build cache.
 export CGO_ENABLED = 1
@@ -26,16 +28,24 @@ install: build ## install to $(PREFIX)/bin
 demo: build ## a thousand real SMTP deliveries to a test server, and a report
 	@BIN=$(BIN) sh testdata/demo.sh
 
+# Go passes testdata by; the programs in it are named.
+ALL := ./... ./testdata/bench ./testdata/crash
+
 .PHONY: test
 test: ## all tests, with the race detector
-	$(GO) vet ./...
-	$(GO) test -race -timeout 9m ./...
+	$(GO) vet $(ALL)
+	$(GO) test -race -timeout 9m ./... ./testdata/crash
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(GO) vet $(ALL)
+	$(GO) vet -tags crash ./cmd
+	$(GO) tool staticcheck $(ALL)
+
+.PHONY: crash
+crash: ## kill -9 KILLS (3000) times, power cuts, two controls: prints the table
+	$(GO) run ./testdata/crash -kills $(KILLS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
@@ -48,7 +58,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 
 .PHONY: bench
 bench: build ## speed and memory beside other senders (needs smtp-sink and smtp-source of Postfix)
-	$(GO) run ./testdata/bench -mailblast $(BIN)
+	$(GO) run ./testdata/bench -mailblast $(BIN) $(BENCHFLAGS)
 
 .PHONY: clean
 clean: ## remove build/

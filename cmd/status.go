@@ -94,12 +94,7 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		}
 		for _, c := range campaigns {
 			status := statusOf(c)
-			switch lease, err := s.Acquire(ctx, c.Name); {
-			case errors.Is(err, store.ErrHeld):
-				status.Running = true
-			case err == nil:
-				lease.Release()
-			}
+			status.Running = s.Held(c.Name)
 			all = append(all, status)
 		}
 	}

@@ -47,7 +47,7 @@ func (l *Lease) verify(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	if rows.Next() {
 		var state string
 		var n int64
 		if err := rows.Scan(&state, &n); err != nil {

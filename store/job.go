@@ -58,7 +58,7 @@ type Job struct {
 	Address   string // as it stands between angle brackets in RCPT TO
 	Domain    string
 	MessageID string // without angle brackets; fixed when the row was made
-	Owner     string
+	Owner     int64  // of the claim: a process's own number
 	Fields    []byte // JSON list of the CSV row's values, by position in Campaign.Columns
 	Attempt   int    // this one included, from 1
 }

@@ -3,9 +3,9 @@ package store
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,7 +27,7 @@ type Lease struct {
 	store *Store
 	lock  *flock.Flock
 	name  string
-	owner string
+	owner int64 // of the rows that this process holds; 0 before the first claim
 
 	// Read from the campaign's row; zero until it exists.
 	id           int64
@@ -48,21 +48,17 @@ func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("campaign lock: %w", err)
 	}
-	// The lock is a file of its own, as a record lock on the database would be dropped by any close of it. It is never
-	// removed: a process could hold the removed file while the next one locks a new one.
-	sum := sha256.Sum256([]byte(name))
-	lock := flock.New(filepath.Join(dir, hex.EncodeToString(sum[:8])), flock.SetPermissions(0o600))
-	switch ok, err := lock.TryLock(); {
+	lock := s.lockOf(name)
+	// A status command that looks whether the lock is held has it for a moment itself.
+	brief, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	switch _, err := lock.TryLockContext(brief, 20*time.Millisecond); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, fmt.Errorf("campaign %q: %w", name, ErrHeld)
 	case err != nil:
 		return nil, fmt.Errorf("campaign lock: %w", err)
-	case !ok:
-		return nil, fmt.Errorf("campaign %q: %w", name, ErrHeld)
 	}
-	token := make([]byte, 6)
-	if _, err := rand.Read(token); err != nil {
-		return nil, err
-	}
-	l := &Lease{store: s, lock: lock, name: name, owner: fmt.Sprintf("%s.%d.%x", bootID(), os.Getpid(), token)}
+	l := &Lease{store: s, lock: lock, name: name}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.patiently(ctx, func() error { return l.read(context.WithoutCancel(ctx)) })
@@ -74,6 +70,23 @@ func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, explain(err)
 	}
 	return l, nil
+}
+
+// Held reports whether a process has the lease of a campaign.
+func (s *Store) Held(name string) bool {
+	lock := s.lockOf(name)
+	ok, err := lock.TryLock()
+	if ok {
+		lock.Unlock()
+	}
+	return err == nil && !ok
+}
+
+// lockOf is a file of its own, as a record lock on the database would be dropped by any close of it. It is never removed: a
+// process could hold the removed file while the next one locks a new one.
+func (s *Store) lockOf(name string) *flock.Flock {
+	sum := sha256.Sum256([]byte(name))
+	return flock.New(filepath.Join(s.path+locksSuffix, hex.EncodeToString(sum[:8])), flock.SetPermissions(0o600))
 }
 
 // Release gives the lease up.
@@ -97,7 +110,8 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = s.writeAs(ctx, "strict", func(ctx context.Context) error {
-		rows, err := s.writer.QueryContext(ctx, "SELECT id, state, attempt, owner FROM job INDEXED BY job_held WHERE campaign = ?1 AND state IN ('claimed', 'sending')", l.id)
+		rows, err := s.writer.QueryContext(ctx, `SELECT job.id, state, attempt, coalesce(boot, '') FROM job INDEXED BY job_held LEFT JOIN owner ON owner.id = job.owner
+			WHERE job.campaign = ?1 AND state IN ('claimed', 'sending')`, l.id)
 		if err != nil {
 			return err
 		}
@@ -110,8 +124,8 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 		var all []held
 		for rows.Next() {
 			var h held
-			var owner string
-			if err := rows.Scan(&h.id, &h.state, &h.attempt, &owner); err != nil {
+			var boot string
+			if err := rows.Scan(&h.id, &h.state, &h.attempt, &boot); err != nil {
 				rows.Close()
 				return err
 			}
@@ -119,7 +133,6 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 				rows.Close()
 				return errDamaged{fmt.Sprintf("an index has row %d as held, but it is %q", h.id, h.state)}
 			}
-			boot, _, _ := strings.Cut(owner, ".")
 			h.doubt = State(h.state) == Sending || l.durability == "process" && (boot == "" || boot != bootID())
 			all = append(all, h)
 		}
@@ -165,25 +178,31 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var jobs []Job
+	owner := l.owner
 	err := s.writeAs(ctx, "strict", func(ctx context.Context) error {
-		st, err := s.prepare(ctx, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
-			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5) AND state = 'queued'
-			RETURNING id, address, fields, attempt`)
-		if err != nil {
-			return err
-		}
 		now := millis(time.Now())
-		rows, err := st.QueryContext(ctx, l.owner, now, l.id, now, n)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		delta := map[string]int64{}
-		for rows.Next() {
-			j := Job{Campaign: l.name, Owner: l.owner}
-			if err := rows.Scan(&j.ID, &j.Address, &j.Fields, &j.Attempt); err != nil {
+		if owner == 0 {
+			// A number that no process has had or will have.
+			err := s.each(ctx, 1, func(row []driver.Value) error { owner, _ = row[0].(int64); return nil },
+				"INSERT INTO owner (campaign, boot, pid, since) VALUES (?1, ?2, ?3, ?4) RETURNING id", l.id, bootID(), os.Getpid(), now)
+			if err != nil {
 				return err
 			}
+		}
+		delta := map[string]int64{}
+		err := s.each(ctx, 4, func(row []driver.Value) error {
+			j := Job{Campaign: l.name, Owner: owner}
+			var ok [4]bool
+			var attempt int64
+			var fields string
+			j.ID, ok[0] = row[0].(int64)
+			j.Address, ok[1] = row[1].(string)
+			fields, ok[2] = row[2].(string)
+			attempt, ok[3] = row[3].(int64)
+			if ok != [4]bool{true, true, true, true} {
+				return errDamaged{fmt.Sprintf("row %v of the recipients has values of the wrong type", row[0])}
+			}
+			j.Fields, j.Attempt = []byte(fields), int(attempt)
 			j.Domain = j.Address[strings.LastIndexByte(j.Address, '@')+1:]
 			j.MessageID = l.messageID(j.ID)
 			jobs = append(jobs, j)
@@ -191,8 +210,11 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			if j.Attempt > 1 {
 				delta[deferred]--
 			}
-		}
-		if err := rows.Err(); err != nil {
+			return nil
+		}, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
+			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5) AND state = 'queued'
+			RETURNING id, address, fields, attempt`, owner, now, l.id, now, n)
+		if err != nil {
 			return err
 		}
 		return s.count(ctx, l.id, delta)
@@ -200,6 +222,7 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
+	l.owner = owner
 	return jobs, nil
 }
 
@@ -219,7 +242,11 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 	s := l.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err = s.writeAs(ctx, l.durability, func(ctx context.Context) error {
+	durability := l.durability
+	if !l.started {
+		durability = "strict" // from the first begin on the snapshot is protected, also after a power cut
+	}
+	err = s.writeAs(ctx, durability, func(ctx context.Context) error {
 		kept = kept[:0]
 		at := time.Now()
 		now := millis(at)

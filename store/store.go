@@ -33,7 +33,7 @@ type Store struct {
 
 	mu         sync.Mutex // guards the writer and everything prepared on it
 	writer     *sql.Conn
-	prepared   map[string]*sql.Stmt
+	prepared   map[string]*statement
 	durability string // what the writer's synchronous pragma was last set for
 	verified   bool   // the whole file was; see verify
 
@@ -54,7 +54,7 @@ func Open(ctx context.Context, path string, create bool) (*Store, error) {
 	if err := checkLog(path); err != nil {
 		return nil, fmt.Errorf("queue %s: %w", path, err)
 	}
-	s := &Store{path: path, prepared: map[string]*sql.Stmt{}, durability: "strict"}
+	s := &Store{path: path, prepared: map[string]*statement{}, durability: "strict"}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("queue %s: %w", path, explain(err))
@@ -103,7 +103,7 @@ func (s *Store) Close() error {
 		errs = append(errs, s.readDB.Close())
 	}
 	for _, st := range s.prepared {
-		errs = append(errs, st.Close())
+		errs = append(errs, st.prepared.Close())
 	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.Close())
@@ -200,16 +200,17 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Before the identity: another process may be making the queue, which gets its tables and its identity at the same moment.
+	var tables int
+	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return err
+	}
 	id, version, err := s.identity(ctx)
 	if err != nil {
 		return err
 	}
 	if version > len(steps) {
 		return fmt.Errorf("it was made by a newer version of mailblast (schema %d, this one knows %d); it was left as it is. Use that version", version, len(steps))
-	}
-	var tables int
-	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return err
 	}
 	if id != applicationID && tables > 0 {
 		return errors.New("this SQLite database is not a mailblast queue; it was left as it is. Name another file with --db")
@@ -295,36 +296,6 @@ func (s *Store) patiently(ctx context.Context, do func() error) error {
 		return fmt.Errorf("%w while another program held the queue", context.Cause(ctx))
 	}
 	return err
-}
-
-// exec runs a statement on the writer, prepared once.
-func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	_, err := s.changes(ctx, query, args...)
-	return err
-}
-
-// changes is exec that tells how many rows were changed.
-func (s *Store) changes(ctx context.Context, query string, args ...any) (int64, error) {
-	st, err := s.prepare(ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if st := s.prepared[query]; st != nil {
-		return st, nil
-	}
-	st, err := s.writer.PrepareContext(ctx, query)
-	if err == nil {
-		s.prepared[query] = st
-	}
-	return st, err
 }
 
 func busy(err error) bool {

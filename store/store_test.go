@@ -261,7 +261,7 @@ func TestTransitions(t *testing.T) {
 			}
 		}, Counts{Claimed: 1}},
 		{"another owner's begin", func(t *testing.T, l *Lease, j Job) {
-			j.Owner = "somebody else"
+			j.Owner++
 			if kept := record(t, l, []Job{j}, sent(j)); len(kept) != 0 {
 				t.Error("the fence let another owner through")
 			}
@@ -276,14 +276,14 @@ func TestTransitions(t *testing.T) {
 		}, Counts{Queued: 1}},
 		{"recover: claimed before a reboot, process durability", func(t *testing.T, l *Lease, j Job) {
 			l.durability = "process"
-			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE job SET owner = 'other-boot.1.2'"); err != nil {
+			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE owner SET boot = 'another'"); err != nil {
 				t.Fatal(err)
 			}
 			recovered(t, l, 0, 1)
 		}, Counts{InDoubt: 1}},
 		{"recover: claimed where starts have no names, process durability", func(t *testing.T, l *Lease, j Job) {
 			l.durability = "process"
-			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE job SET owner = '.1.2'"); err != nil {
+			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE owner SET boot = ''"); err != nil {
 				t.Fatal(err)
 			}
 			recovered(t, l, 0, 1)

@@ -30,6 +30,16 @@ CREATE TABLE snapshot (
   PRIMARY KEY (campaign, path)
 ) STRICT, WITHOUT ROWID;
 
+-- The processes that have claimed rows. A number is never used again: a process that was stopped for long must not find
+-- its claims in the hands of a namesake.
+CREATE TABLE owner (
+  id       INTEGER PRIMARY KEY AUTOINCREMENT,
+  campaign INTEGER NOT NULL,
+  boot     TEXT NOT NULL,            -- which start of the machine; '' where that has no name
+  pid      INTEGER NOT NULL,
+  since    INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE job (
   id       INTEGER PRIMARY KEY,
   campaign INTEGER NOT NULL REFERENCES campaign(id),
@@ -41,7 +51,7 @@ CREATE TABLE job (
   attempt  INTEGER NOT NULL DEFAULT 0,
   due      INTEGER NOT NULL DEFAULT 0,
   updated  INTEGER NOT NULL,
-  owner    TEXT,                     -- the process that holds it, while claimed or sending
+  owner    INTEGER,                  -- who holds it, while claimed or sending
   code     INTEGER NOT NULL DEFAULT 0,
   status   TEXT NOT NULL DEFAULT '',
   text     TEXT NOT NULL DEFAULT '',
