@@ -93,7 +93,7 @@ type StopError struct {
 }
 
 func (e *StopError) Error() string {
-	if e.Err == nil {
+	if e.Err == nil || e.Err.Error() == e.Reason {
 		return e.Reason
 	}
 	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
@@ -121,7 +121,10 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	var recording, working sync.WaitGroup
 	recording.Go(e.recorder.run)
 	for range o.Connections {
-		working.Go((&worker{engine: e, compose: [2]Compose{o.Compose(), o.Compose()}, kept: make(chan bool, 1)}).run)
+		e.workers = append(e.workers, &worker{engine: e, compose: [3]Compose{o.Compose(), o.Compose(), o.Compose()}, kept: make(chan bool, 1)})
+	}
+	for _, w := range e.workers {
+		working.Go(w.run)
 	}
 	err := e.feed()
 	if cause := context.Cause(claim); err == nil && cause != nil {
@@ -174,8 +177,10 @@ type engine struct {
 	returned    atomic.Int64            // jobs put back untried
 	pace        *pace
 	recorder    *recorder
+	workers     []*worker
 	refusals    atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
 	up          atomic.Int64 // sessions that are open
+	warned      atomic.Int64 // the most failures in a row that were logged, since the last message that was sent
 }
 
 // stop ends the run for a reason that only a person can mend.
@@ -188,7 +193,7 @@ func stopped(cause error) error {
 	if s, ok := cause.(*StopError); ok {
 		return s
 	}
-	return &StopError{Reason: "stopped", Err: cause}
+	return &StopError{Reason: cause.Error(), Err: cause}
 }
 
 // feed owns the schedule. It returns when nothing more is to be handed out, with jobs closed.
@@ -256,13 +261,25 @@ func (e *engine) idle(held int64, limited bool) (more bool, err error) {
 	if worth && !limited {
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
+	var stuck <-chan time.Time
+	if held > 0 {
+		stuck = time.After(stuckAfter)
+	}
 	select {
 	case <-timer:
 	case <-e.settled:
 	case <-e.claim.Done():
+	case <-stuck:
+		for _, w := range e.workers {
+			w.returnUpcoming()
+		}
 	}
 	return true, nil
 }
+
+// stuckAfter is how long nothing comes to an end, while others have nothing to do, until what a worker has in store for later
+// is given to them.
+const stuckAfter = 250 * time.Millisecond
 
 // release gives back what was handed out and not taken. The workers have ended.
 func (e *engine) release() {

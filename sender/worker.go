@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"mailblast/sender/reply"
@@ -24,8 +25,13 @@ const (
 // A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
 type worker struct {
 	*engine
-	compose  [2]Compose // in turn: the next message is composed while this one is still needed
-	turn     int
+	compose [3]Compose // in turn: the messages of up to three tasks are there at a time
+	turn    int
+
+	// The message after the next one, composed while a reply is awaited; its row is claimed and not begun. The feeder takes it
+	// away when the reply does not come and others have nothing to do.
+	upcoming atomic.Pointer[task]
+
 	kept     chan bool // the recorder's answer to the one begin that is asked for at a time
 	session  Session
 	unhook   func() bool // of the hook that cuts the session when work ends
@@ -43,6 +49,7 @@ type task struct {
 
 func (w *worker) run() {
 	defer w.hangUp()
+	defer w.returnUpcoming()
 	var current *task
 	for {
 		if current == nil {
@@ -63,16 +70,22 @@ func (w *worker) start() (*task, bool) {
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
 		return nil, false
 	}
-	j, ok := w.take()
-	if !ok {
-		return nil, false
-	}
-	if w.pace.wait(w.sleep) != nil || !w.dial() {
-		w.putBack(j)
-		return nil, true
-	}
-	t := w.prepare(j)
+	t := w.upcoming.Swap(nil)
 	if t == nil {
+		j, ok := w.take()
+		if !ok {
+			return nil, false
+		}
+		if w.pace.wait(w.sleep) != nil {
+			w.putBack(j)
+			return nil, true
+		}
+		if t = w.prepare(j); t == nil {
+			return nil, true
+		}
+	}
+	if w.claim.Err() != nil || !w.dial() {
+		w.putBack(t.Job)
 		return nil, true
 	}
 	w.session.Offer(&t.Message)
@@ -95,7 +108,12 @@ func (w *worker) start() (*task, bool) {
 // one is known not to have been sent.
 func (w *worker) send(current *task) *task {
 	w.carried++
-	next := w.next()
+	var next *task
+	if !w.full() && w.claim.Err() == nil {
+		if next = w.upcoming.Swap(nil); next == nil {
+			next = w.next()
+		}
+	}
 	var nextMessage *Message
 	if next != nil {
 		nextMessage = &next.Message
@@ -114,6 +132,9 @@ func (w *worker) send(current *task) *task {
 	}
 	if next != nil {
 		w.recorder.begin(next.Job, w.kept)
+		if w.upcoming.Load() == nil {
+			w.upcoming.Store(w.next())
+		}
 	}
 	r, err := w.session.Result()
 	if err != nil {
@@ -196,9 +217,9 @@ func (w *worker) take() (store.Job, bool) {
 	}
 }
 
-// next is a job that is there now and may be offered now on this session, composed; nil if there is none.
+// next is a job that is there now and may be offered now, composed; nil if there is none.
 func (w *worker) next() *task {
-	if w.claim.Err() != nil || w.full() || len(w.jobs) == 0 || !w.pace.now() {
+	if w.claim.Err() != nil || len(w.jobs) == 0 || !w.pace.now() {
 		return nil
 	}
 	select {
@@ -212,9 +233,16 @@ func (w *worker) next() *task {
 	}
 }
 
+// returnUpcoming puts the message after the next one back, if there is one.
+func (w *worker) returnUpcoming() {
+	if t := w.upcoming.Swap(nil); t != nil {
+		w.putBack(t.Job)
+	}
+}
+
 // prepare composes a job's message. A message that cannot be composed is the recipient's end.
 func (w *worker) prepare(j store.Job) *task {
-	w.turn = 1 - w.turn
+	w.turn = (w.turn + 1) % len(w.compose)
 	m, err := w.compose[w.turn](j)
 	if err != nil {
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
@@ -284,7 +312,10 @@ func (w *worker) failed(err error) {
 		w.stop("the server cannot be reached", err)
 		return
 	}
-	w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+	// What happens to all workers at once is said once.
+	if n := int64(w.failures); n > w.warned.Swap(max(n, w.warned.Load())) {
+		w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+	}
 }
 
 // broken ends a task whose connection broke, or whose server stopped making sense, before the content was complete. It was
@@ -323,6 +354,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	switch {
 	case out.State == store.Sent:
 		w.refusals.Store(0)
+		w.warned.Store(0)
 		w.pace.accepted(now)
 	case verdict == reply.Throttle:
 		pause := w.pace.throttled(now)
