@@ -1,0 +1,424 @@
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A liar is a server that speaks proper SMTP, except once.
+type liar struct {
+	stage, name string
+	lie
+	pipelining bool
+	patience   int // messages that a lie waits for
+	config     *tls.Config
+	listener   net.Listener
+	over       chan struct{} // closed by stop
+	talks      sync.WaitGroup
+
+	mu     sync.Mutex
+	told   bool // the lie
+	taken  map[string]int
+	enough chan struct{} // closed when patience is over
+	wrong  []string      // what no client may do
+}
+
+// start makes it listen.
+func (l *liar) start(t *testing.T) (port int) {
+	t.Helper()
+	var err error
+	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	var known bool
+	if l.lie, known = lies[l.name]; !known {
+		t.Fatalf("there is no lie %q", l.name)
+	}
+	l.over, l.taken, l.enough = make(chan struct{}), map[string]int{}, make(chan struct{})
+	l.talks.Go(func() {
+		for {
+			conn, err := l.listener.Accept()
+			if err != nil {
+				return
+			}
+			l.talks.Go(func() {
+				conn.SetDeadline(time.Now().Add(30 * time.Second))
+				(&talk{liar: l, tcp: conn.(*net.TCPConn), conn: conn, r: bufio.NewReaderSize(conn, 16<<10)}).run()
+				conn.Close()
+			})
+		}
+	})
+	return l.listener.Addr().(*net.TCPAddr).Port
+}
+
+// stop ends it, when its clients have left. The record is complete then.
+func (l *liar) stop() {
+	l.listener.Close()
+	close(l.over)
+	l.talks.Wait()
+}
+
+func (l *liar) fault(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+}
+
+// due reports whether something at a stage is about the target. Before MAIL, that is the first session after the first message;
+// RSET follows the first message, which is refused then.
+func (l *liar) due(who string) bool { return who == target || who == "" && l.taken[first] > 0 }
+
+// lies reports whether this is where the lie is told.
+func (l *liar) lies(stage, who string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.told || l.name == "right" || l.name == "early" || stage != l.stage || !l.due(who) && stage != "RSET" {
+		return false
+	}
+	l.told = true
+	return true
+}
+
+func (l *liar) take(who string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken[who]++
+	if l.patience--; l.patience == 0 {
+		close(l.enough)
+	}
+}
+
+// A talk is one connection.
+type talk struct {
+	*liar
+	tcp  *net.TCPConn
+	conn net.Conn // tcp, or TLS over it
+	r    *bufio.Reader
+	out  []byte
+
+	secure    bool
+	from, to  string // of the transaction that is open
+	carried   string // whose message came last
+	forbidden bool   // the recipient was refused
+	early     bool   // the reply at stage was given, and is not given again
+}
+
+var errOver = errors.New("the connection is over")
+
+func (c *talk) flush() error {
+	_, err := c.conn.Write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+// answer replies at a stage. ok says that the server goes on as the right reply says.
+func (c *talk) answer(stage, who, right string) (ok bool, err error) {
+	right += "\r\n"
+	if c.lies(stage, who) {
+		return c.tell(right)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.early && stage == c.stage {
+		c.early = false
+		return true, nil
+	}
+	c.out = append(c.out, right...)
+	before := eve[c.stage]
+	if c.stage == "RSET" {
+		if before = [2]string{"RCPT", first}; c.pipelining {
+			before[0] = "refused"
+		}
+	}
+	if c.name == "early" && !c.told && before == [2]string{stage, who} && (who != "" || c.due(who)) {
+		c.told, c.early = true, true
+		c.out = append(c.out, c.right(c.stage)+"\r\n"...)
+	}
+	return true, nil
+}
+
+// tell tells the lie.
+func (c *talk) tell(right string) (ok bool, err error) {
+	text := right
+	if c.say != nil {
+		text = c.say(right)
+	}
+	for i := 0; c.pace > 0 && i < len(text); i++ {
+		c.out = append(c.out, text[i])
+		if err := c.flush(); err != nil {
+			return false, err
+		}
+		time.Sleep(c.pace)
+	}
+	if c.pace == 0 {
+		c.out = append(c.out, text...)
+	}
+	if c.then == "" {
+		return !c.refuses && !(c.name == "2xx" && right[0] == '3'), nil
+	}
+	if err := c.flush(); err != nil {
+		return false, err
+	}
+	if c.flood != "" {
+		for chunk, n := []byte(c.flood), 0; n < 64<<20; n += len(chunk) {
+			if _, err := c.conn.Write(chunk); err != nil {
+				return false, err
+			}
+		}
+	}
+	switch c.then {
+	case "fin":
+		c.tcp.CloseWrite()
+	case "rst":
+		c.tcp.SetLinger(0)
+		return false, errOver
+	case "wait":
+		select {
+		case <-c.enough:
+		case <-c.over:
+		}
+		return false, errOver
+	case "hang":
+		if c.stage == "body" {
+			<-c.over // it does not read either
+			return false, errOver
+		}
+	}
+	return false, c.drain()
+}
+
+// drain reads what still comes: nothing but what may have been on its way.
+func (c *talk) drain() error {
+	for {
+		line, err := c.line()
+		if err != nil {
+			return errOver
+		}
+		verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		envelope := slices.Contains([]string{"MAIL", "RCPT", "DATA"}, verb)
+		switch {
+		case c.stage == "TLS": // not lines
+		case c.stage == "part", c.name == "leave" && c.stage != "body": // it may not know yet
+		case c.stage == "body":
+			if envelope || slices.Contains([]string{".", "RSET", "QUIT"}, verb) {
+				c.fault("after a reply inside the message, the client sent %q", line)
+			}
+		case !envelope || !c.pipelining:
+			c.fault("after %s at %s, the client sent %.80q", c.name, c.stage, line)
+		}
+	}
+}
+
+// line reads a line, flushing first when the client waits.
+func (c *talk) line() (string, error) {
+	if len(c.out) > 0 && c.r.Buffered() == 0 {
+		if err := c.flush(); err != nil {
+			return "", err
+		}
+	}
+	b, err := c.r.ReadSlice('\n')
+	return string(b), err
+}
+
+// right is the right reply at a stage.
+func (c *talk) right(stage string) string {
+	switch stage {
+	case "connect", "greeting", "TLS":
+		return "220 liar.example ready"
+	case "STARTTLS":
+		return "220 2.0.0 go ahead"
+	case "AUTH":
+		return "235 2.7.0 welcome"
+	case "EHLO", "EHLO2":
+		lines := []string{"liar.example", "ENHANCEDSTATUSCODES"}
+		if c.pipelining {
+			lines = append(lines, "PIPELINING")
+		}
+		if c.stage == "AUTH" {
+			lines = append(lines, "AUTH PLAIN")
+		}
+		if c.config != nil && !c.secure && stage == "EHLO" {
+			lines = append(lines, "STARTTLS")
+		}
+		return "250-" + strings.Join(lines, "\r\n250-") + "\r\n250 8BITMIME"
+	case "DATA":
+		return "354 go ahead"
+	case "refused":
+		return "503 5.5.1 no valid recipients"
+	case "lone":
+		return "554 5.5.1 no valid recipients"
+	case "QUIT":
+		return "221 2.0.0 bye"
+	}
+	return "250 2.0.0 fine"
+}
+
+// run speaks to one client, until it leaves.
+func (c *talk) run() {
+	if c.lies("connect", "") {
+		c.tell("")
+		return
+	}
+	_, err := c.answer("greeting", "", c.right("greeting"))
+	for err == nil {
+		var line string
+		if line, err = c.line(); err != nil {
+			return
+		}
+		command, argument, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), " ")
+		err = c.command(command, argument)
+	}
+}
+
+func (c *talk) command(command, argument string) error {
+	simple := func(stage, who string) error {
+		_, err := c.answer(stage, who, c.right(stage))
+		return err
+	}
+	address := argument[strings.IndexByte(argument, '<')+1:]
+	address, _, _ = strings.Cut(address, ">")
+	switch {
+	case command == "EHLO" && c.secure:
+		return simple("EHLO2", "")
+	case command == "EHLO":
+		return simple("EHLO", "")
+	case command == "AUTH" && c.stage == "AUTH":
+		return simple("AUTH", "")
+	case command == "STARTTLS" && !c.secure:
+		ok, err := c.answer("STARTTLS", "", c.right("STARTTLS"))
+		if err != nil || !ok {
+			return err
+		}
+		return c.encrypt()
+	case command == "RSET":
+		c.from, c.to, c.forbidden = "", "", false
+		return simple("RSET", "")
+	case command == "QUIT":
+		return errors.Join(simple("QUIT", c.carried), c.flush(), errOver)
+	case command == "MAIL":
+		if c.from != "" {
+			c.fault("MAIL inside a transaction: %s after %s", address, c.from)
+		}
+		who := strings.TrimPrefix(address, "from-")
+		ok, err := c.answer("MAIL", who, c.right("MAIL"))
+		if c.from, c.to, c.forbidden = "", "", false; ok {
+			c.from = who
+		}
+		return err
+	case command == "RCPT" && c.from == "":
+		c.out = append(c.out, "503 5.5.1 MAIL first\r\n"...)
+		return nil
+	case command == "RCPT":
+		if c.from != address {
+			c.fault("RCPT for %s in a message for %s", address, c.from)
+		}
+		if c.forbidden = c.stage == "RSET" && address == first || slices.Contains([]string{"lone", "refused"}, c.stage) && address == target; c.forbidden {
+			_, err := c.answer("RCPT", address, "550 5.1.1 no such user")
+			return err
+		}
+		ok, err := c.answer("RCPT", address, c.right("RCPT"))
+		if ok {
+			c.to = address
+		}
+		return err
+	case command == "DATA":
+		return c.data()
+	}
+	c.fault("an unknown command: %.80q", command+" "+argument)
+	return errOver
+}
+
+func (c *talk) encrypt() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if c.lies("TLS", "") {
+		c.r.Peek(1) // what comes before the client's first word is another lie: farewell at STARTTLS
+		if _, err := c.tell(c.right("TLS") + "\r\n"); err != nil {
+			return err
+		}
+		return errors.Join(c.flush(), c.drain())
+	}
+	conn := tls.Server(c.tcp, c.config)
+	c.conn, c.r, c.secure = conn, bufio.NewReaderSize(conn, 16<<10), true
+	return conn.Handshake()
+}
+
+// data takes a message, or what comes in its place.
+func (c *talk) data() error {
+	who := c.from
+	switch {
+	case c.forbidden && c.stage == "lone":
+		if _, err := c.answer("DATA", who, c.right("DATA")); err != nil {
+			return err
+		}
+	case c.forbidden:
+		_, err := c.answer("refused", who, c.right("refused"))
+		if !c.pipelining {
+			c.fault("DATA for a recipient who was refused")
+		}
+		return err
+	case c.to == "":
+		c.out = append(c.out, "503 5.5.1 RCPT first\r\n"...)
+		return nil
+	default:
+		if ok, err := c.answer("DATA", who, c.right("DATA")); err != nil || !ok {
+			return err
+		}
+	}
+	answered, accepted := false, !c.forbidden
+	for read := 0; ; {
+		line, err := c.line()
+		if err != nil {
+			return err
+		}
+		if line == ".\r\n" {
+			break
+		}
+		if c.forbidden {
+			c.fault("content for a recipient who was refused: %.80q", line)
+		}
+		read += len(line)
+		switch {
+		case read > 1000 && c.lies("body", who):
+			if _, err := c.tell(c.right("dot") + "\r\n"); err != nil {
+				return err
+			}
+			return errors.Join(c.flush(), c.drain())
+		case c.stage == "part" && c.lies("part", who):
+			answered = true
+			if accepted, err = c.tell(c.right("dot") + "\r\n"); err != nil {
+				return err
+			}
+			if err := c.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	c.carried, c.from, c.to = who, "", ""
+	if c.forbidden {
+		c.forbidden = false
+		_, err := c.answer("lone", who, c.right("lone"))
+		return err
+	}
+	// What is taken is written down before it is said.
+	c.mu.Lock()
+	refuses := c.stage == "dot" && c.refuses && !c.told && who == target
+	c.mu.Unlock()
+	if accepted && !refuses {
+		c.take(who)
+	}
+	if answered {
+		return nil
+	}
+	_, err := c.answer("dot", who, c.right("dot"))
+	return err
+}
