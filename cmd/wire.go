@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"mailblast/campaign"
@@ -27,8 +30,7 @@ func composeFor(f *campaign.File, m *campaign.Message) func() sender.Compose {
 			if err != nil {
 				return sender.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
 			}
-			values = values[:0]
-			if err := json.Unmarshal(j.Fields, &values); err != nil {
+			if values, err = decodeFields(values[:0], j.Fields); err != nil {
 				return sender.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
 			}
 			content, err := composer.Compose(campaign.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
@@ -42,6 +44,20 @@ func composeFor(f *campaign.File, m *campaign.Message) func() sender.Compose {
 			return sender.Message{From: from.String(), To: j.Address, UTF8: to.UTF8 || from.UTF8, Content: content, Size: size}, nil
 		}
 	}
+}
+
+// decodeFields appends the strings of a JSON list. Nearly all of them hold no escape, and are then taken as they are: it is
+// done for every message.
+func decodeFields(dst []string, list []byte) ([]string, error) {
+	plain := list
+	if bytes.IndexByte(plain, '\\') < 0 && len(plain) >= 4 && bytes.HasPrefix(plain, []byte(`["`)) && bytes.HasSuffix(plain, []byte(`"]`)) {
+		for field := range strings.SplitSeq(string(plain[2:len(plain)-2]), `","`) {
+			dst = append(dst, field)
+		}
+		return dst, nil
+	}
+	err := json.Unmarshal(list, &dst)
+	return dst, err
 }
 
 // A Transport dials a campaign's server.
@@ -113,6 +129,9 @@ type drainOptions struct {
 	wait       time.Duration
 }
 
+// gcPercent is how much may be thrown away before it is collected, as a share of what lives.
+const gcPercent = 300
+
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
 func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m *campaign.Message, t sender.Transport, name string, o drainOptions) error {
@@ -134,6 +153,11 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	rates := make([]sender.Rate, len(f.Limits.Rates))
 	for i, r := range f.Limits.Rates {
 		rates[i] = sender.Rate{N: r.N, Per: r.Per}
+	}
+	if os.Getenv("GOGC") == "" {
+		// What lives is small, and what is thrown away is much: a larger heap, still of some tens of megabytes, spares a tenth
+		// of the processor time.
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	start := time.Now()
 	queue, t := a.crash.between(lease, t)
