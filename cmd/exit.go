@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"mailblast/campaign"
 	"mailblast/store"
@@ -16,7 +17,7 @@ const (
 	exitError      = 1 // unexpected
 	exitUsage      = 2 // usage, campaign file or CSV: nothing was sent
 	exitFailures   = 3 // finished, but some recipients failed or are in doubt
-	exitUnfinished = 4 // stopped early, recipients are still queued
+	ExitUnfinished = 4 // stopped early, recipients are still queued
 	exitHeld       = 5 // another process is draining this campaign
 )
 
@@ -51,7 +52,7 @@ func classify(err error) error {
 	case errors.Is(err, store.ErrHeld):
 		return &exit{exitHeld, err}
 	case errors.Is(err, context.Canceled):
-		return &exit{exitUnfinished, err}
+		return &exit{ExitUnfinished, err}
 	case errors.As(err, &finding), errors.As(err, &findings), errors.As(err, &changed), errors.Is(err, store.ErrPurged), errors.Is(err, store.ErrNoCampaign), errors.Is(err, store.ErrNoQueue):
 		return &exit{exitUsage, err}
 	}
@@ -63,7 +64,7 @@ func ExitCode(err error, w io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	if text := err.Error(); text != "" {
+	if text := err.Error(); text != "" && !errors.Is(err, syscall.EPIPE) { // whoever read the output has seen enough
 		fmt.Fprintln(&screen{out: w}, "mailblast:", text)
 	}
 	var known *exit

@@ -31,7 +31,8 @@ func readSource(path string) ([]byte, error) {
 
 // readFiles reads every file that the campaign file names, and reports all that cannot be read. Whoever may edit a
 // campaign file shall not get to mail the other files of whoever sends it, so they have to lie below its folder dir,
-// symbolic links included, unless outside. The certificates of ca_file are not mailed, and live in /etc.
+// symbolic links included, unless outside. The list of recipients is not among these files and may come from anywhere:
+// what is in the cells of a CSV with a column email can be mailed. The certificates of ca_file are not mailed, and live in /etc.
 func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -49,6 +50,9 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 			content, err = readFile(ref.Path, root.Stat, root.OpenFile, left)
 			if err != nil && leadsOutside(dir, ref.Path) {
 				err = errOutside
+				if filepath.IsAbs(ref.Path) && isInside(dir, ref.Path) {
+					err = errAbsolute
+				}
 			}
 		}
 		if err != nil {
@@ -65,14 +69,19 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 }
 
 var (
-	errOutside = errors.New("lies outside of the campaign file's folder")
-	errKind    = errors.New("is not a file that has an end")
-	errTooMuch = fmt.Errorf("makes the campaign's files larger than %s together", humanize.IBytes(maxFiles))
+	errOutside  = errors.New("lies outside of the campaign file's folder")
+	errAbsolute = errors.New("is an absolute path, and paths have to be relative to the campaign file's folder")
+	errKind     = errors.New("is not a file that has an end")
+	errTooMuch  = fmt.Errorf("makes the campaign's files larger than %s together", humanize.IBytes(maxFiles))
 )
 
 func finding(f *campaign.File, ref campaign.Reference, err error) campaign.Finding {
 	if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
-		return f.At(ref.Key, fmt.Sprintf("%s: %s %q: %v", ref.Key, cause.Op, ref.Path, cause.Err))
+		op := "open" // whether it was statat or openat is of no interest
+		if cause.Op == "read" {
+			op = cause.Op
+		}
+		return f.At(ref.Key, fmt.Sprintf("%s: %s %q: %v", ref.Key, op, ref.Path, cause.Err))
 	}
 	found := f.At(ref.Key, fmt.Sprintf("%s: %q %v", ref.Key, ref.Path, err))
 	if errors.Is(err, errOutside) {
@@ -86,15 +95,27 @@ func leadsOutside(dir, path string) bool {
 	if !filepath.IsLocal(path) {
 		return true
 	}
-	real, err := filepath.EvalSymlinks(filepath.Join(dir, path))
+	_, err := filepath.EvalSymlinks(filepath.Join(dir, path))
+	return err == nil && !isInside(dir, filepath.Join(dir, path))
+}
+
+// isInside says whether a path is there and below dir, after all symbolic links.
+func isInside(dir, path string) bool {
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return false
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return false
 	}
-	inside, err := filepath.Rel(dir, real)
-	return err != nil || !filepath.IsLocal(inside)
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return false
+	}
+	below, err := filepath.Rel(dir, real)
+	return err == nil && filepath.IsLocal(below)
 }
 
 // readFile reads a regular file of at most that many octets. What else there is under a name is not opened: a pipe would

@@ -177,7 +177,8 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 	if wait := time.Until(due); wait > 0 {
 		when += fmt.Sprintf(", worth while from %s (in %s)", due.Local().Format("2006-01-02 15:04:05"), roughly(wait))
 	}
-	hint(c.Pending(), "still queued", when)
+	hint(c.Sending, "may have been sent, which could not be written down; they will be in doubt", "mailblast resume")
+	hint(c.Queued+c.Claimed, "still queued", when)
 }
 
 // roughly is a duration as a person says it.

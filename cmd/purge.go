@@ -87,55 +87,55 @@ func (a *app) purge(cmd *cobra.Command, args []string, f purgeFlags) error {
 		}
 	}
 	var worst error
-	removed := false
 	for _, name := range names {
-		ok, err := a.purgeOne(ctx, cmd, s, name, age, f.force)
-		removed = removed || ok
-		worst = worse(worst, classify(err))
+		worst = worse(worst, classify(a.purgeOne(ctx, cmd, s, name, age, f.force)))
 	}
-	if removed {
-		worst = worse(worst, classify(s.Scrub(ctx)))
-	}
-	if len(names) == 0 {
+	// Also when nothing was removed now: an earlier run may have ended before it.
+	cleaned, err := s.Scrub(ctx)
+	switch {
+	case err != nil || len(names) > 0:
+	case cleaned:
+		a.say(cmd, "nothing to remove; the queue's file was cleaned of what an earlier run had removed")
+	default:
 		a.say(cmd, "nothing to remove: no campaign is finished and older than that")
 	}
-	return worst
+	return worse(worst, classify(err))
 }
 
-// purgeOne removes what there is of one campaign, so far as it may; true: something was, now or in an earlier run.
-func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s *store.Store, name string, age time.Duration, force bool) (bool, error) {
+// purgeOne removes what there is of one campaign, so far as it may.
+func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s *store.Store, name string, age time.Duration, force bool) error {
 	if _, err := s.Campaign(ctx, name); err != nil {
-		return false, err
+		return err
 	}
 	lease, err := s.Acquire(ctx, name)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer lease.Release()
 	if err := a.recover(ctx, cmd, lease, name); err != nil {
-		return false, err
+		return err
 	}
 	c, err := s.Campaign(ctx, name) // as it is now that nobody else can change it
 	if err != nil {
-		return false, err
+		return err
 	}
 	switch pending := c.Counts.Pending(); {
 	case age > 0 && time.Since(c.Updated) <= age:
 		a.say(cmd, "%s: changed %s, nothing was removed", name, humanize.Time(c.Updated))
-		return false, nil
+		return nil
 	case pending > 0 && !force:
-		return false, usage(fmt.Errorf("campaign %q: %s recipients are still queued, nothing was removed: send to them by mailblast resume, or remove them as well by --force",
+		return usage(fmt.Errorf("campaign %q: %s recipients are still queued, nothing was removed: send to them by mailblast resume, or remove them as well by --force",
 			name, humanize.Comma(pending)))
 	}
 	if err := lease.Purge(ctx); err != nil {
-		return false, err
+		return err
 	}
 	if !c.Purged.IsZero() {
 		a.say(cmd, "%s: was removed already; the queue's file is cleaned again", name)
-		return true, nil
+		return nil
 	}
 	a.say(cmd, "%s: %s recipients removed, with everything that was kept about them", name, humanize.Comma(c.Counts.Total()))
-	return true, nil
+	return nil
 }
 
 // parseAge reads a duration that may be in days, as in 90d. The empty text is none.

@@ -266,16 +266,32 @@ func reportCSV(w io.Writer, _ store.Campaign, rows func(func([]reportRow) error)
 	return rows(func(batch []reportRow) error { return gocsv.MarshalCSVWithoutHeaders(batch, out) })
 }
 
-// replaceFile writes a file that is either the old one or the whole new one. It is for its owner only: it has addresses.
+// replaceFile writes a file that is either the old one or the whole new one; behind a symbolic link, too. It is for its owner
+// only: it has addresses. What is no file, a pipe or a device, is written to as it is.
 func replaceFile(path string, write func(io.Writer) error) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return usage(fmt.Errorf("--output: %w", err))
+		}
+		out := bufio.NewWriter(f)
+		return errors.Join(write(out), out.Flush(), f.Close())
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return fmt.Errorf("--output: %w", err)
+		return usage(fmt.Errorf("--output: %w", err))
 	}
 	defer os.Remove(f.Name())
 	out := bufio.NewWriter(f)
-	if err := errors.Join(write(out), out.Flush(), f.Sync(), f.Close()); err != nil {
-		return err
+	err = write(out)
+	if err == nil {
+		err = errors.Join(out.Flush(), f.Sync())
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("--output: %w", err)
 	}
 	return os.Rename(f.Name(), path)
 }

@@ -35,7 +35,8 @@ still queued; 5 another process is sending the campaign.`,
 }
 
 func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) error {
-	ctx := cmd.Context()
+	ctx, cancel := o.bounded(cmd.Context())
+	defer cancel()
 	s, err := a.openStore(ctx, false)
 	if errors.Is(err, store.ErrNoQueue) && len(names) == 0 {
 		a.say(cmd, "nothing to do: there is no queue yet")
@@ -72,10 +73,14 @@ func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) error {
 	var worst error
 	for _, c := range todo {
 		if ctx.Err() != nil {
-			worst = worse(worst, &exit{code: exitUnfinished})
+			worst = worse(worst, &exit{code: ExitUnfinished})
 			break
 		}
-		worst = worse(worst, classify(a.resumeOne(ctx, cmd, s, c, o)))
+		err := a.resumeOne(ctx, cmd, s, c, o)
+		if errors.Is(err, store.ErrHeld) && a.quiet {
+			err = &exit{code: exitHeld} // as it is every time that cron comes by during a long run
+		}
+		worst = worse(worst, classify(err))
 	}
 	return worst
 }
@@ -123,7 +128,7 @@ func worse(a, b error) error {
 		if !errors.As(err, &e) {
 			return -1
 		}
-		return map[int]int{exitDone: 0, exitFailures: 1, exitHeld: 2, exitUnfinished: 3, exitUsage: 4, exitError: 5}[e.code]
+		return map[int]int{exitDone: 0, exitFailures: 1, exitHeld: 2, ExitUnfinished: 3, exitUsage: 4, exitError: 5}[e.code]
 	}
 	switch {
 	case b == nil:

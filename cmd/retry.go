@@ -1,6 +1,9 @@
 package cmd
 
 import (
+	"errors"
+	"strings"
+
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
@@ -20,6 +23,9 @@ have got the message already and then gets it twice. Their last reply is kept in
 		Args:              oneArg("the name of one campaign"),
 		ValidArgsFunction: a.campaignNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if failed == inDoubt {
+				return usage(errors.New("say which to put back: --failed or --in-doubt"))
+			}
 			ctx := cmd.Context()
 			s, err := a.openStore(ctx, false)
 			if err != nil {
@@ -45,13 +51,15 @@ have got the message already and then gets it twice. Their last reply is kept in
 			if err != nil {
 				return err
 			}
+			if n == 0 {
+				a.say(cmd, "%s: nobody is %s; nothing was changed", args[0], strings.ReplaceAll(string(from), "_", " "))
+				return nil
+			}
 			a.say(cmd, "%s: %s put back into the queue; send to them by: mailblast resume %s", args[0], humanize.Comma(n), quoteArg(args[0]))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&failed, "failed", false, "those who were refused or given up")
 	cmd.Flags().BoolVar(&inDoubt, "in-doubt", false, "those of whom only the server knows whether they were sent to")
-	cmd.MarkFlagsOneRequired("failed", "in-doubt")
-	cmd.MarkFlagsMutuallyExclusive("failed", "in-doubt")
 	return cmd
 }

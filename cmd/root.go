@@ -6,13 +6,16 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
+	"github.com/mattn/go-sqlite3"
 	"github.com/spf13/cobra"
 
 	"mailblast/store"
@@ -33,8 +36,9 @@ type app struct {
 }
 
 // New builds the command tree. work is the context under which messages under way are finished; the one given to
-// ExecuteContext ends as soon as nothing further may be started. demo holds testdata/demo.
-func New(work context.Context, demo fs.FS) *cobra.Command {
+// ExecuteContext ends as soon as nothing further may be started. demo holds testdata/demo. graceful is set when the command
+// that runs is one that needs time to end after that.
+func New(work context.Context, demo fs.FS, graceful *atomic.Bool) *cobra.Command {
 	a := &app{work: work, demo: demo}
 	root := &cobra.Command{
 		Use:   "mailblast",
@@ -57,7 +61,8 @@ An interrupted run is finished by "mailblast resume", without sending anything t
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors")
 	flags.StringVar(&a.logFormat, "log-format", "text", "`format` of log lines: text or json")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		graceful.Store(c.Name() == "send" || c.Name() == "resume" || c.Name() == "sink")
 		if a.logFormat != "text" && a.logFormat != "json" {
 			return fmt.Errorf("--log-format %q: it is text or json", a.logFormat)
 		}
@@ -115,7 +120,13 @@ func (a *app) openStore(ctx context.Context, create bool) (*store.Store, error) 
 			return nil, usage(err)
 		}
 	}
-	return store.Open(ctx, path, create)
+	s, err := store.Open(ctx, path, create)
+	var failure sqlite3.Error
+	disk := errors.As(err, &failure) && failure.Code != sqlite3.ErrNotADB && failure.Code != sqlite3.ErrCorrupt
+	if err != nil && ctx.Err() == nil && !disk {
+		return nil, usage(err) // it is not ours, damaged, or in the wrong place
+	}
+	return s, err
 }
 
 // logger writes to standard error, through p so that lines and progress bar do not run into each other.

@@ -68,8 +68,8 @@ failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another p
 
 func (o *drainOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.DurationVar(&o.maxRuntime, "max-runtime", 0, "stop after this `time`, such as 50m; 0: no bound")
-	flags.IntVar(&o.limit, "limit", 0, "try at most `N` messages; 0: no bound")
+	flags.DurationVar(&o.maxRuntime, "max-runtime", 0, "stop after this `time`, such as 50m, and let what is under way end; 0: no bound")
+	flags.IntVar(&o.limit, "limit", 0, "try at most `N` messages of a campaign; 0: no bound")
 	flags.DurationVar(&o.wait, "wait", time.Minute, "stay for deferred recipients that are due within this `time`")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		switch {
@@ -85,7 +85,8 @@ func (o *drainOptions) register(cmd *cobra.Command) {
 }
 
 func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
-	ctx := cmd.Context()
+	ctx, cancel := f.bounded(cmd.Context())
+	defer cancel()
 	source, err := readSource(path)
 	if err != nil {
 		return usage(fmt.Errorf("campaign file: %w", err))
@@ -94,7 +95,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.name != "" {
+	if cmd.Flags().Changed("name") { // an unset variable in a script is not "no name"
 		if err := campaign.CheckName(f.name); err != nil {
 			return usage(fmt.Errorf("--name: %w", err))
 		}
@@ -106,12 +107,12 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
 	}
 	read := func(p string) ([]byte, error) { return files[p], nil }
 
-	list, name, err := openRecipients(cmd, file, filepath.Dir(path), f.recipients)
+	list, options, err := openRecipients(ctx, cmd, file, filepath.Dir(path), f)
 	if err != nil {
 		return err
 	}
 	defer list.Close()
-	rows, err := campaign.ReadRecipients(list, campaign.RecipientOptions{Name: name, Encoding: f.encoding})
+	rows, err := campaign.ReadRecipients(list, options)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
 	loaded, err := lease.Load(ctx, snapshot, f.accept, a.crash.rows(loader.next))
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			return &exit{exitUnfinished, fmt.Errorf("%w while the list was read: nothing of it was loaded", cause)}
+			return whileReading(cause)
 		}
 		return err
 	}
@@ -191,32 +192,24 @@ func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease *store.Leas
 	return err
 }
 
-// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's.
-func openRecipients(cmd *cobra.Command, f *campaign.File, dir, flag string) (io.ReadCloser, string, error) {
-	path := flag
-	if path == "" && f.Recipients != "-" {
-		path = within(dir, f.Recipients)
+// people counts recipients.
+func people(n int64) string {
+	if n == 1 {
+		return "1 recipient"
 	}
-	if path == "" || path == "-" {
-		return io.NopCloser(cmd.InOrStdin()), "standard input", nil
-	}
-	list, err := os.Open(path)
-	switch {
-	case err != nil && flag == "":
-		return nil, "", f.At("recipients", err.Error())
-	case err != nil:
-		return nil, "", usage(fmt.Errorf("--recipients: %w", err))
-	}
-	return list, path, nil
+	return humanize.Comma(n) + " recipients"
 }
 
 func loadedWords(l store.Loaded) string {
-	words := []string{humanize.Comma(l.Added-l.Invalid) + " recipients loaded"}
+	words := []string{people(l.Added-l.Invalid) + " loaded"}
 	if l.Known > 0 {
 		words = append(words, humanize.Comma(l.Known)+" there already or twice in the list")
 	}
 	if l.Invalid > 0 {
 		words = append(words, humanize.Comma(l.Invalid)+" invalid")
+	}
+	if l == (store.Loaded{}) {
+		words = append(words, "as the list has none")
 	}
 	return strings.Join(words, ", ")
 }
@@ -297,9 +290,8 @@ func (a *app) enterSandbox(ctx context.Context, stderr io.Writer, f *campaign.Fi
 	return func() {
 		server.Close(context.WithoutCancel(ctx))
 		os.RemoveAll(dir)
-		if c := server.Counts(); !a.quiet {
-			fmt.Fprintf(stderr, "sandbox: its server took %s messages for %s different recipients; none has left this machine, and the queue was not touched\n",
-				humanize.Comma(c.Accepted), humanize.Comma(c.Distinct))
+		if c := server.Counts(); !a.quiet && c.Accepted > 0 {
+			fmt.Fprintf(stderr, "sandbox: its server took a message for each of %s; none has left this machine, and the queue was not touched\n", people(c.Distinct))
 		}
 	}, nil
 }

@@ -122,7 +122,7 @@ func runSink(cmd *cobra.Command, f sinkFlags) error {
 	start := time.Now()
 	server, err := sink.Start(ctx, f.opts)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	say(f.listening(server))
 	<-ctx.Done()

@@ -129,6 +129,17 @@ type drainOptions struct {
 	wait       time.Duration
 }
 
+// bounded is ctx for at most as long as --max-runtime says.
+func (o drainOptions) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if o.maxRuntime == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, o.maxRuntime, fmt.Errorf("--max-runtime %v is over", o.maxRuntime))
+}
+
+// stopGrace is how long messages under way may take to end when a run has to.
+const stopGrace = 30 * time.Second
+
 // gcPercent is how much may be thrown away before it is collected, as a share of what lives.
 const gcPercent = 300
 
@@ -139,11 +150,16 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	if err != nil {
 		return err
 	}
-	if o.maxRuntime > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.maxRuntime, fmt.Errorf("--max-runtime %v is over", o.maxRuntime))
-		defer cancel()
-	}
+	// A run that has to end has as long for what is under way as one that was interrupted.
+	work, cut := context.WithCancelCause(a.work)
+	defer cut(nil)
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(stopGrace):
+			cut(context.Cause(ctx))
+		case <-work.Done():
+		}
+	})()
 	goal := counts.Pending()
 	if o.limit > 0 {
 		goal = min(goal, int64(o.limit))
@@ -161,14 +177,14 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	}
 	start := time.Now()
 	queue, t := a.crash.between(lease, t)
-	stopped := sender.Run(a.work, ctx, queue, t, sender.Options{
+	stopped := sender.Run(work, ctx, queue, t, sender.Options{
 		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection,
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
 		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)
-	finishErr := lease.Finish(a.work) // waits for whoever holds the queue, but not for ever
+	finishErr := lease.Finish(work) // waits for whoever holds the queue, but not for ever
 	counts, due, err := lease.Pending(plain)
 	if err != nil {
 		return errors.Join(stopped, err)
@@ -180,10 +196,10 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 		return stopped
 	case finishErr != nil:
 		return finishErr
-	case counts.Pending() > 0 && stopped != nil:
-		return &exit{exitUnfinished, stopped}
+	case counts.Pending() > 0 && stopped != nil && !(a.quiet && (early.Err == nil || ctx.Err() != nil)):
+		return &exit{ExitUnfinished, stopped} // --quiet: a limit or a signal is no news to whoever set it
 	case counts.Pending() > 0:
-		return &exit{code: exitUnfinished}
+		return &exit{code: ExitUnfinished}
 	case counts.Failed+counts.InDoubt > 0:
 		return &exit{code: exitFailures}
 	}

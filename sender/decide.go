@@ -38,14 +38,16 @@ func (o *Options) again(out *store.Outcome, now time.Time) {
 	out.Due = now.Add(backoff(out.Job.Attempt, o.BackoffMin, o.BackoffMax))
 }
 
-// backoff is the time until the next attempt after the given one (from 1): doubled each time up to most, with jitter so
-// that what failed together does not come back together.
+// backoff is the time until the next attempt after the given one (from 1): doubled each time up to most, and up to a
+// fifth less, so that what failed together does not come back together. Less and not more: who stays for a minute (--wait) stays for
+// what is deferred by a minute.
 func backoff(attempt int, least, most time.Duration) time.Duration {
 	d := least
 	for i := 1; i < attempt && d < most; i++ {
 		d *= 2
 	}
-	return jitter(min(d, most))
+	d = min(d, most)
+	return d - rand.N(d/5+1)
 }
 
 // jitter is d, up to a fifth more or less.

@@ -27,9 +27,13 @@ const (
 func newPace(rates []Rate) *pace {
 	p := &pace{}
 	for _, r := range rates {
-		// A burst is what comes at once after a lull: a hundredth of a second's worth, as no timer is finer. It is taken
-		// off the rate, so that no window of Per sees more than N.
+		// A burst is what comes at once after a lull. Of a rate by the second it is a hundredth of a second's worth, as no
+		// timer is finer; of a quota by the minute, hour or day the half, so that a short list need not wait for the
+		// evening. It is taken off the rate, so that no window of Per sees more than N.
 		burst := max(1, int(float64(r.N)/r.Per.Seconds()/100))
+		if r.Per >= time.Minute {
+			burst = max(1, r.N/2)
+		}
 		p.limiters = append(p.limiters, rate.NewLimiter(rate.Limit(float64(r.N-burst+1)/r.Per.Seconds()), burst))
 	}
 	return p
@@ -95,12 +99,12 @@ func (p *pace) pausedUntil() time.Time {
 
 // throttled makes everybody pause: a second at first, twice as long if no message got through since the last pause, half
 // as long if one did, so that the pauses find what the server allows. Replies that come during a pause are to messages
-// that were under way. It returns how long the pause is.
-func (p *pace) throttled(now time.Time) time.Duration {
+// that were under way. It returns how long the pause is, and whether it is a new one.
+func (p *pace) throttled(now time.Time) (pause time.Duration, begun bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now.Before(p.until) {
-		return p.step
+		return p.step, false
 	}
 	if p.passed {
 		p.step /= 2
@@ -109,7 +113,7 @@ func (p *pace) throttled(now time.Time) time.Duration {
 	}
 	p.step = min(max(p.step, pauseMin), pauseMax)
 	p.until, p.passed = now.Add(p.step), false
-	return p.step
+	return p.step, true
 }
 
 // accepted notes that a message got through.

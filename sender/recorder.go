@@ -102,25 +102,14 @@ func (r *recorder) gather() {
 func (r *recorder) write() {
 	var kept []store.Job
 	err := r.err
-	for try := 0; err == nil || try > 0; try++ {
-		start := time.Now()
-		kept, err = r.queue.Record(r.work, r.begins, r.finishes)
-		r.took = time.Since(start)
-		if err == nil || try == 5 || r.work.Err() != nil {
-			break
-		}
-		r.Log.Warn("the queue cannot be written, trying again", "error", err)
-		select {
-		case <-time.After(time.Second << try):
-		case <-r.work.Done():
-		}
+	if err == nil {
+		kept, err = r.record()
 	}
 	if err != nil {
 		kept = nil
 		for i := range r.finishes {
-			if o := &r.finishes[i]; o.State != store.Queued {
-				r.Log.Error("could not be written to the queue", "recipient", o.Job.Address, "state", o.State, "reply", fmt.Sprint(o.Code, " ", o.Text), "error", err)
-			}
+			o := &r.finishes[i]
+			r.Log.Error("could not be written to the queue", "recipient", o.Job.Address, "state", o.State, "reply", fmt.Sprint(o.Code, " ", o.Text))
 		}
 		if r.err == nil {
 			r.err = fmt.Errorf("the queue cannot be written, so nothing more is sent: %w", err)
@@ -145,4 +134,22 @@ func (r *recorder) write() {
 	clear(r.begins)
 	clear(r.finishes)
 	r.begins, r.finishes, r.waiting = r.begins[:0], r.finishes[:0], r.waiting[:0]
+}
+
+// record is one transaction, tried again for half a minute.
+func (r *recorder) record() (kept []store.Job, err error) {
+	for try := range 6 {
+		start := time.Now()
+		kept, err = r.queue.Record(r.work, r.begins, r.finishes)
+		r.took = time.Since(start)
+		if err == nil || r.work.Err() != nil {
+			return kept, err
+		}
+		r.Log.Warn("the queue cannot be written, trying again", "error", err)
+		select {
+		case <-time.After(time.Second << try):
+		case <-r.work.Done():
+		}
+	}
+	return nil, err
 }

@@ -199,10 +199,11 @@ func TestRates(t *testing.T) {
 	}{
 		{[]Rate{{14, time.Second}}, 5, 57, 4 * time.Second, 4100 * time.Millisecond},
 		{[]Rate{{3, time.Second}}, 5, 31, 10 * time.Second, 10100 * time.Millisecond},
-		{[]Rate{{500, time.Minute}}, 10, 51, 6 * time.Second, 6100 * time.Millisecond},
-		{[]Rate{{10000, 24 * time.Hour}}, 10, 11, 86 * time.Second, 87 * time.Second},
+		{[]Rate{{500, time.Minute}}, 10, 250, 0, 100 * time.Millisecond},
+		{[]Rate{{500, time.Minute}}, 10, 501, 59900 * time.Millisecond, 60100 * time.Millisecond},
+		{[]Rate{{100, 24 * time.Hour}}, 10, 52, 56 * time.Minute, 57 * time.Minute},
 		{[]Rate{{20, time.Second}, {60, 10 * time.Second}}, 4, 61, 10 * time.Second, 10100 * time.Millisecond},
-		{[]Rate{{60, 10 * time.Second}, {20, time.Second}, {1000, time.Hour}}, 4, 11, 35 * time.Second, 37 * time.Second},
+		{[]Rate{{60, 10 * time.Second}, {20, time.Second}, {1000, time.Hour}}, 4, 11, 1600 * time.Millisecond, 1700 * time.Millisecond},
 		{[]Rate{{500, time.Second}}, 4, 600, 1180 * time.Millisecond, 1250 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(c.rates), func(t *testing.T) {

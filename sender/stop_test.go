@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +259,7 @@ func TestRefusals(t *testing.T) {
 		{"dot 554 5.7.1 You are not allowed to send as this sender, sender address not verified", false, refusalsMost, store.Queued, true},
 		{"mail 550 5.1.8 Sender address rejected: Domain not found", false, refusalsMost, store.Failed, true},
 		{"mail 553 5.6.7 SMTPUTF8 is not offered", true, 30, store.Failed, false},
+		{"mail 553 5.6.7 SMTPUTF8 is not offered, and the sender needs it", true, refusalsMost, store.Failed, true},
 		{"rcpt 550 5.1.1 no such user", false, 30, store.Failed, false},
 	} {
 		t.Run(c.script, func(t *testing.T) {
@@ -274,6 +276,9 @@ func TestRefusals(t *testing.T) {
 					return func(j store.Job) (Message, error) {
 						m, err := make(j)
 						m.UTF8 = c.utf8
+						if strings.Contains(c.script, "sender needs it") {
+							m.From = "jürgen@example.com"
+						}
 						return m, err
 					}
 				}

@@ -357,11 +357,13 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		w.warned.Store(0)
 		w.pace.accepted(now)
 	case verdict == reply.Throttle:
-		pause := w.pace.throttled(now)
+		pause, begun := w.pace.throttled(now)
 		out.Due = now.Add(jitter(pause))
-		w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
+		if begun {
+			w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
+		}
 	case verdict == reply.Stop && (stage == reply.Mail || w.refusals.Add(1) >= refusalsMost),
-		verdict == reply.Permanent && stage == reply.Mail && !t.UTF8 && w.refusals.Add(1) >= refusalsMost:
+		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.refusals.Add(1) >= refusalsMost:
 		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
 		// does where the sender or the size is refused for good, as that would fail the whole list.
 		w.stop("the server refuses the messages for a reason that is not the recipients'", errors.New(r.String()))
@@ -384,4 +386,13 @@ func (w *worker) settle(out store.Outcome) {
 		w.Stats.Deferred.Add(1)
 	}
 	w.recorder.finish(out)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }

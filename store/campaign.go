@@ -54,9 +54,12 @@ func (e *ChangedError) Error() string {
 }
 
 // Campaigns lists the campaigns in the order in which they were made.
-func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
+func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) { return s.campaigns(ctx, "") }
+
+// campaigns lists the one of that name, or all of them.
+func (s *Store) campaigns(ctx context.Context, name string) ([]Campaign, error) {
 	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), coalesce(purged, 0), path, durability, columns, rate,
-		coalesce((SELECT min(due) FROM job WHERE job.campaign = campaign.id AND state = 'queued'), 0) FROM campaign ORDER BY id`)
+		coalesce((SELECT min(due) FROM job WHERE job.campaign = campaign.id AND state = 'queued'), 0) FROM campaign WHERE name = ?1 OR ?1 = '' ORDER BY id`, name)
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -90,15 +93,18 @@ func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) {
 
 // Campaign is the one of that name, or ErrNoCampaign.
 func (s *Store) Campaign(ctx context.Context, name string) (Campaign, error) {
-	all, err := s.Campaigns(ctx)
+	all, err := s.campaigns(ctx, name)
+	if err == nil && len(all) == 1 {
+		return all[0], nil
+	}
+	if err == nil {
+		all, err = s.Campaigns(ctx)
+	}
 	if err != nil {
 		return Campaign{}, err
 	}
 	names := make([]string, len(all))
 	for i, c := range all {
-		if c.Name == name {
-			return c, nil
-		}
 		names[i] = c.Name
 	}
 	if len(all) == 0 {

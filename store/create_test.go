@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,42 @@ func TestOpenRefusesZeros(t *testing.T) {
 		}
 		if after, _ := os.ReadFile(path); !slices.Equal(after, content) {
 			t.Error("the file was changed")
+		}
+	}
+}
+
+// A queue that was lost is not made anew, whoever asks for it, and what is left of it says so.
+func TestOpenRefusesLost(t *testing.T) {
+	for _, left := range []string{"-wal", ".locks/0123456789abcdef"} {
+		for _, create := range []bool{true, false} {
+			path := filepath.Join(t.TempDir(), "q.db")
+			if err := os.MkdirAll(filepath.Dir(path+left), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path+left, []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), path, create)
+			if err == nil {
+				s.Close()
+				t.Fatalf("%s, %v: opened", left, create)
+			}
+			if errors.Is(err, ErrNoQueue) || !strings.Contains(err.Error(), "restore it from a backup") || !strings.Contains(err.Error(), path+".locks") {
+				t.Errorf("%s, %v: %v", left, create, err)
+			}
+			if _, err := os.Stat(path); err == nil {
+				t.Errorf("%s, %v: the file was made", left, create)
+			}
+		}
+	}
+}
+
+func TestFullSync(t *testing.T) {
+	s := open(t)
+	for _, pragma := range []string{"fullfsync", "checkpoint_fullfsync"} {
+		var on bool
+		if err := s.writer.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&on); err != nil || !on {
+			t.Errorf("%s: %v, %v", pragma, on, err)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -21,6 +23,14 @@ func (e errDamaged) Error() string {
 // campaign's rows against their tally.
 func (l *Lease) verify(ctx context.Context) error {
 	s := l.store
+	var state string
+	err := s.readDB.QueryRowContext(ctx, "SELECT state FROM tally WHERE campaign = ?1 AND n < 0", l.id).Scan(&state)
+	if err == nil {
+		return errDamaged{fmt.Sprintf("campaign %q: the number of its %q recipients is written down as less than none", l.name, state)}
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
 	var size int64
 	if err := s.readDB.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&size); err != nil {
 		return err

@@ -200,6 +200,26 @@ func TestTallyOutOfStep(t *testing.T) {
 	}
 }
 
+// A row is in one of the states, and a number of rows is not negative.
+func TestImpossible(t *testing.T) {
+	s, l := loaded(t, 3)
+	for _, info := range States() {
+		if _, err := s.writer.ExecContext(t.Context(), "UPDATE job SET state = ?1 WHERE id = 2", string(info.State)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.writer.ExecContext(t.Context(), "UPDATE job SET state = 'sant' WHERE id = 2"); err == nil {
+		t.Error("there is a state sant")
+	}
+	if _, err := s.writer.ExecContext(t.Context(), "UPDATE tally SET n = -1"); err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+	if _, err := s.Acquire(t.Context(), "test"); err == nil || !strings.Contains(err.Error(), "less than none") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What was deferred while the clock was a day ahead is due as long from now as it was then, and only once; what was deferred
 // by the right clock, or lies in the past, stays.
 func TestClockSetBack(t *testing.T) {

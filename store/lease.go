@@ -318,10 +318,15 @@ func (l *Lease) Pending(ctx context.Context) (counts Counts, nextDue time.Time, 
 	return c.Counts, c.NextDue, err
 }
 
-// Finish marks the campaign as finished if nothing is left to do.
+// Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was.
 func (l *Lease) Finish(ctx context.Context) error {
 	s := l.store
 	return explain(s.write(ctx, func(ctx context.Context) error {
+		if passed := time.Since(l.rate.since); !l.rate.told && l.rate.n > 0 {
+			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1 WHERE id = ?2", float64(l.rate.n)/passed.Seconds(), l.id); err != nil {
+				return err
+			}
+		}
 		c, err := counts(ctx, s.writer, l.id)
 		if err != nil || c.Pending() > 0 {
 			return err
@@ -366,6 +371,7 @@ func bootID() string {
 type rateMeter struct {
 	since time.Time
 	n     int64
+	told  bool // there was a figure
 }
 
 func (m *rateMeter) add(now time.Time, delta map[string]int64) (rate float64, ok bool) {
@@ -378,6 +384,6 @@ func (m *rateMeter) add(now time.Time, delta map[string]int64) (rate float64, ok
 		return 0, false
 	}
 	rate = float64(m.n) / passed.Seconds()
-	m.since, m.n = now, 0
+	m.since, m.n, m.told = now, 0, true
 	return rate, true
 }

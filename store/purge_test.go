@@ -79,8 +79,8 @@ func purge(t *testing.T, l *Lease) {
 
 func scrub(t *testing.T, s *Store) {
 	t.Helper()
-	if err := s.Scrub(t.Context()); err != nil {
-		t.Fatal(err)
+	if cleaned, err := s.Scrub(t.Context()); err != nil || !cleaned {
+		t.Fatal(cleaned, err)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestPurgeWhileRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	purge(t, gone)
-	if err := s.Scrub(t.Context()); !errors.Is(err, ErrTraces) {
+	if _, err := s.Scrub(t.Context()); !errors.Is(err, ErrTraces) {
 		t.Errorf("got %v", err)
 	}
 	if traces(t, s) == 0 {
@@ -162,10 +162,19 @@ func TestPurgeWhileRead(t *testing.T) {
 	if err := reader.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	purge(t, gone)
-	scrub(t, s)
+	// Another process, which has nothing to remove, knows that the cleaning is owed, and that it is not any more.
+	s.Close()
+	again, err := Open(t.Context(), s.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	scrub(t, again)
 	if n := traces(t, s); n > 0 {
 		t.Errorf("%d traces are left", n)
+	}
+	if cleaned, err := again.Scrub(t.Context()); err != nil || cleaned {
+		t.Errorf("cleaned a clean file: %v, %v", cleaned, err)
 	}
 }
 
@@ -173,7 +182,7 @@ func TestPurgeWhileRead(t *testing.T) {
 func TestMigrate(t *testing.T) {
 	s, l := loaded(t, 3)
 	l.Release()
-	if _, err := s.writer.ExecContext(t.Context(), "ALTER TABLE campaign DROP COLUMN purged; PRAGMA user_version=1"); err != nil {
+	if _, err := s.writer.ExecContext(t.Context(), "ALTER TABLE campaign DROP COLUMN purged; ALTER TABLE campaign DROP COLUMN scrubbed; PRAGMA user_version=1"); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,6 +79,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.writer, err = s.writeDB.Conn(ctx); err != nil {
 		return err
 	}
+	// macOS leaves what was synced in the disk's own cache unless told otherwise; elsewhere these do nothing.
+	// https://sqlite.org/pragma.html#pragma_fullfsync
+	for _, query := range []string{"PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON"} {
+		if err = s.exec(ctx, query); err != nil {
+			return err
+		}
+	}
 	// What the file is comes before anything that could change it: journal_mode=WAL rewrites the header.
 	if err = s.migrate(ctx); err != nil {
 		return err
@@ -116,12 +124,19 @@ func (s *Store) Close() error {
 
 // prepareFile makes sure that there is a file that may be a queue. SQLite would make a missing one world-readable, and
 // would take an empty one or a text file that happens to be there for a fresh database.
+//
+// Nor is a queue that was lost made anew: everybody in it would be sent to again. It has left its locks, or its log, and these are
+// looked for first: whoever makes a queue at this moment makes them after the file.
 func prepareFile(path string, create bool) error {
+	was := wasThere(path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("queue %s: this is not a file; name one with --db", path)
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if was {
+			return lost(path, "the file is not there, and it was")
+		}
 		if !create {
 			return fmt.Errorf("%w: %s", ErrNoQueue, path)
 		}
@@ -144,11 +159,10 @@ func prepareFile(path string, create bool) error {
 	head := make([]byte, 16)
 	switch n, err := io.ReadFull(f, head); {
 	case n == 0 && errors.Is(err, io.EOF):
-		// Made by a run that died before the schema was in it; a campaign's lock is made only afterwards.
-		if used, err := os.ReadDir(path + locksSuffix); err == nil && len(used) > 0 {
-			return fmt.Errorf("queue %s: the file is empty, and it was not: it was left as it is. Restore it from a backup; to begin anew, and send to everyone again, remove it and %s", path, path+locksSuffix)
+		if was {
+			return lost(path, "the file is empty, and it was not: it was left as it is")
 		}
-		return nil
+		return nil // made by a run that died before the schema was in it
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("queue %s: %w", path, err)
 	case len(bytes.Trim(head[:n], "\x00")) == 0:
@@ -157,6 +171,19 @@ func prepareFile(path string, create bool) error {
 		return fmt.Errorf("queue %s: this is not a mailblast queue; it was left as it is. Name another file with --db", path)
 	}
 	return nil
+}
+
+// wasThere says whether a queue's file has had something in it: a campaign's lock, and a log with content, are made only
+// afterwards.
+func wasThere(path string) bool {
+	locks, _ := os.ReadDir(path + locksSuffix)
+	log, err := os.Stat(path + "-wal")
+	return len(locks) > 0 || err == nil && log.Size() > 0
+}
+
+func lost(path, how string) error {
+	return fmt.Errorf("queue %s: %s. Put it back, or restore it from a backup; to begin anew, and send to everyone again, remove what is left of it: %s", path, how,
+		strings.Join([]string{path, path + locksSuffix, path + "-wal", path + "-shm"}, ", "))
 }
 
 // makeFolder makes a folder and what is missing above it, so that they survive a power cut: SQLite syncs the folder of its

@@ -3,7 +3,8 @@
 set -eu
 BIN=${BIN:-build/mailblast}
 dir=$(mktemp -d)
-trap 'kill "$sink" 2>/dev/null || true; rm -rf "$dir"' EXIT
+sink=
+trap '[ -z "$sink" ] || kill "$sink" 2>/dev/null || true; rm -rf "$dir"' EXIT
 export MAILBLAST_DB="$dir/queue.db"
 
 "$BIN" init --quiet "$dir/demo"
@@ -25,10 +26,14 @@ export SMTP_PORT
 
 echo "+ mailblast send campaign.yaml --recipients list.csv --wait 0s"
 "$BIN" send "$dir/demo/campaign.yaml" --recipients "$dir/list.csv" --wait 0s || [ $? = 4 ]
+echo
 echo "+ mailblast report --failed"
 "$BIN" report --failed
+echo
 echo "+ mailblast status"
 "$BIN" status
-kill -INT "$sink"
+echo
+kill -TERM "$sink"
 wait "$sink" || true
+sink=
 cat "$dir/sink.log"

@@ -67,6 +67,7 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 		}
 		return d.err
 	case d.last.Code == 235:
+		s.secret = newRedactor(c)
 		return nil
 	case d.last.Code == 334:
 		return &reply.Error{Stage: reply.Auth, Final: true, Err: fmt.Errorf("the server's question in %s was not understood", mechanism)}
@@ -74,7 +75,7 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 		return &reply.Error{Stage: reply.Auth, Final: true, Err: fmt.Errorf("%s could not be begun: %T", mechanism, err)}
 	}
 	r := d.last
-	r.Text = redact(r.Text, c)
+	r.Text = newRedactor(c).takeOut(r.Text)
 	e := refused(reply.Auth, r, "")
 	if e.Final {
 		e.Hint = "check smtp.username and smtp.password"
@@ -82,16 +83,46 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 	return e
 }
 
-// redact takes the password out of a text, in each form in which it went to the server: some echo what they got, whole,
-// cut off or wrapped. Of a long form, six octets in a row are enough to be taken out.
-func redact(text string, c Config) string {
+// A redactor knows a password in each form in which it went to the server: some echo what they got, whole, cut off or wrapped,
+// and not only while one logs in.
+type redactor struct {
+	forms []string
+	parts map[string]bool // every run of partSize octets in a form, or a whole shorter one
+}
+
+// partSize is how many octets of a form in a row are enough to be taken out.
+const partSize = 6
+
+func newRedactor(c Config) *redactor {
 	encode := base64.RawStdEncoding.EncodeToString
-	forms := []string{c.Password, encode([]byte(c.Password)), encode([]byte("\x00" + c.Username + "\x00" + c.Password))}
+	s := &redactor{
+		forms: []string{c.Password, encode([]byte(c.Password)), encode([]byte("\x00" + c.Username + "\x00" + c.Password))},
+		parts: map[string]bool{},
+	}
+	for _, form := range s.forms {
+		for i := range max(1, len(form)-partSize+1) {
+			s.parts[form[i:min(i+partSize, len(form))]] = true
+		}
+	}
+	return s
+}
+
+// takeOut takes the secret out of a text. Nearly always there is nothing to take out, and that is seen quickly.
+func (s *redactor) takeOut(text string) string {
+	for i := range len(text) {
+		if s.parts[text[i:min(i+partSize, len(text))]] || len(s.forms[0]) < partSize && strings.HasPrefix(text[i:], s.forms[0]) {
+			return s.redact(text)
+		}
+	}
+	return text
+}
+
+func (s *redactor) redact(text string) string {
 	var out strings.Builder
 	for len(text) > 0 {
 		longest := 0
-		for _, form := range forms {
-			longest = max(longest, shared(text, form, min(6, len(form))))
+		for _, form := range s.forms {
+			longest = max(longest, shared(text, form, min(partSize, len(form))))
 		}
 		if longest == 0 {
 			out.WriteByte(text[0])

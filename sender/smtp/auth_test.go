@@ -173,3 +173,28 @@ func TestLoginInSecret(t *testing.T) {
 		})
 	}
 }
+
+// What a server says after the login does not hold the password either.
+func TestEchoAfterLogin(t *testing.T) {
+	t.Parallel()
+	token := b64("\x00" + user + "\x00" + canary)
+	server := play(t, greet+"250-mx|250 AUTH PLAIN|> AUTH PLAIN "+token+"|235 in|mail|250 ok|rcpt|550 5.7.1 not for "+user+"/"+canary+
+		"|rset|250 ok|mail|250 ok|rcpt|250 ok|data|354 go|body|250 taken from "+token, nil)
+	config := server.config()
+	config.Username, config.Password = user, canary
+	s := dial(t, config)
+	s.Offer(hello)
+	if _, r, err := s.Ready(); err != nil || r.Text != "not for "+user+"/[password]" {
+		t.Errorf("%q, %v", r.Text, err)
+	}
+	s.Offer(hello)
+	if _, r, err := s.Ready(); err != nil || r.Code != 354 {
+		t.Fatalf("%v, %v", r, err)
+	}
+	if _, err := s.Send(pieces("hi.\r\n"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Result(); err != nil || r.Text != "taken from [password]==" {
+		t.Errorf("%q, %v", r.Text, err)
+	}
+}

@@ -76,8 +76,8 @@ func (s *Session) push(complete int) (gone bool, err error) {
 
 // interrupted is the error for a server that said something, or closed the connection, while it was to wait for content.
 func (s *Session) interrupted() error {
-	if s.r.Buffered() == 0 {
-		if !unread(s.tcp) {
+	if s.unread() == 0 {
+		if !waiting(s.tcp) {
 			return nil
 		}
 		// What is there can be read without waiting, but for half a reply, and what is no reply at all: TLS has messages

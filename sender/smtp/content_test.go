@@ -1,8 +1,11 @@
 package smtp
 
 import (
+	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -320,6 +323,77 @@ func instant(l net.Listener) {
 			}
 			io.WriteString(conn, replies)
 			tail = ""
+		}
+	}
+}
+
+// A cork holds back what is written until it is pulled, so that several TLS records come in one segment.
+type cork struct {
+	net.Conn
+	in   bool
+	held []byte
+}
+
+func (c *cork) Write(b []byte) (int, error) {
+	if c.held = append(c.held, b...); c.in {
+		return len(b), nil
+	}
+	_, err := c.Conn.Write(c.held)
+	c.held = nil
+	return len(b), err
+}
+
+// A reply that came too early is seen although it lies, still encrypted, in the TLS connection: the message is not completed,
+// and the early reply is not taken for the one to the dot.
+func TestEarlyReplyInTLS(t *testing.T) {
+	t.Parallel()
+	for _, early := range []string{"250 taken\r\n", "451 later\r\n"} {
+		ours := newAuthority(t)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() {
+			defer l.Close()
+			raw, err := l.Accept()
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			c := &cork{Conn: raw}
+			conn := tls.Server(c, ours.serverFor(t, "", time.Now().AddDate(0, 1, 0)))
+			defer conn.Close()
+			r := bufio.NewReader(conn)
+			fmt.Fprint(conn, "220 mx.example.com\r\n")
+			for _, answer := range []string{"250 hi\r\n", "250 ok\r\n", "250 ok\r\n"} { // EHLO, MAIL, RCPT
+				r.ReadString('\n')
+				fmt.Fprint(conn, answer)
+			}
+			r.ReadString('\n')
+			c.in = true
+			fmt.Fprint(conn, "354 go\r\n")
+			c.in = false
+			fmt.Fprint(conn, early)
+			rest, _ := io.ReadAll(r)
+			got <- string(rest)
+		}()
+		a := l.Addr().(*net.TCPAddr)
+		config := (&server{host: "127.0.0.1", port: a.Port}).config()
+		config.Security, config.TLS = TLS, &tls.Config{RootCAs: ours.pool()}
+		s := dial(t, config)
+		s.Offer(hello)
+		stage, r, err := s.Ready()
+		gone := false
+		if err == nil && r.Code == 354 {
+			gone, err = s.Send(pieces("hi.\r\n"), nil)
+		}
+		if gone || err == nil || !s.Broken() {
+			t.Errorf("early %q: gone %v, %v %v, %v", early, gone, stage, r, err)
+		}
+		s.Close()
+		if content := <-got; strings.Contains(content, "\r\n.\r\n") {
+			t.Errorf("early %q: the message was completed: %q", early, content)
 		}
 	}
 }

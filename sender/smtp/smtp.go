@@ -222,13 +222,27 @@ func (s *Session) read(stage reply.Stage, timeout time.Duration) (reply.Reply, e
 	if err != nil {
 		return r, s.fail(stage, fmt.Errorf("the server's reply could not be read: %w", err))
 	}
+	if s.secret != nil {
+		r.Text = s.secret.takeOut(r.Text)
+	}
 	return r, nil
+}
+
+// unread is how many octets have come that nobody has read, as far as that can be told without waiting. A TLS connection
+// may hold whole records that neither the reader nor the system shows: it gives them out, and waits for no others, under a
+// deadline that has passed.
+func (s *Session) unread() int {
+	if _, encrypted := s.conn.(*tls.Conn); encrypted && s.r.Buffered() == 0 {
+		s.conn.SetReadDeadline(time.Unix(1, 0))
+		s.r.Peek(1)
+	}
+	return s.r.Buffered()
 }
 
 // unasked is the error for a server that said more than it was asked for: the next reply would be taken for the answer
 // to something else.
 func (s *Session) unasked(stage reply.Stage) error {
-	n := s.r.Buffered()
+	n := s.unread()
 	if n == 0 {
 		return nil
 	}
@@ -263,6 +277,7 @@ type Session struct {
 	held    *reply.Reply // a refusal that needs no server
 	reset   bool         // a transaction is open that must be reset before the next one
 	ready   bool         // the server waits for content
+	secret  *redactor    // of what must not stand in any reply; nil before the login
 	broken  atomic.Bool
 }
 

@@ -79,7 +79,7 @@ func (s *Session) Ready() (stage reply.Stage, r reply.Reply, err error) {
 		err = s.unfit(stage, r)
 	case s.ready:
 		err = s.unasked(stage)
-	case s.r.Buffered() > 0: // the refusal stands
+	case s.unread() > 0: // the refusal stands
 		s.Close()
 	}
 	return stage, r, err
@@ -211,7 +211,7 @@ func (s *Session) Result() (reply.Reply, error) {
 	}
 	// A reply nobody asked for, when none is awaited: the next one would be taken for the answer to something else.
 	awaited := s.pipelining && s.offered != nil && s.held == nil
-	if r.Code == 421 || !awaited && s.r.Buffered() > 0 {
+	if r.Code == 421 || !awaited && s.unread() > 0 {
 		s.Close()
 	}
 	return r, nil

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// unread reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
-func unread(conn net.Conn) bool {
+// waiting reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
+func waiting(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return false

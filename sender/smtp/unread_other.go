@@ -4,5 +4,5 @@ package smtp
 
 import "net"
 
-// unread cannot tell here.
-func unread(net.Conn) bool { return false }
+// waiting cannot tell here.
+func waiting(net.Conn) bool { return false }

@@ -11,7 +11,7 @@ import (
 func (b *bench) compare(ctx context.Context) error {
 	senders := b.senders()
 	if path := postfix("smtp-source"); path != "" {
-		senders = append(senders, smtpSource(path))
+		senders = append(senders, smtpSource(path, "Postfix smtp-source"), smtpSource(path, "Postfix smtp-source -d", "-d"))
 	} else {
 		b.note("smtp-source was not found and not measured: install Postfix (Debian package postfix)")
 	}

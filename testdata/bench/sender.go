@@ -49,10 +49,11 @@ func (b *bench) senders() []sender {
 	return all
 }
 
-// smtpSource neither fills in a template nor keeps a queue nor pipelines; -d has it keep its connections.
-func smtpSource(path string) sender {
-	return sender{"Postfix smtp-source", 1, 5, 1, func(ctx context.Context, j job) *exec.Cmd {
-		return exec.CommandContext(ctx, path, "-d", "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)
+// smtpSource neither fills in a template nor keeps a queue nor pipelines. By itself it makes a connection for each message;
+// with -d it keeps them, as the others do.
+func smtpSource(path, name string, args ...string) sender {
+	return sender{name, 1, 5, 1, func(ctx context.Context, j job) *exec.Cmd {
+		return exec.CommandContext(ctx, path, append(args, "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)...)
 	}}
 }
 

@@ -47,7 +47,7 @@ CREATE TABLE job (
   address  TEXT NOT NULL,            -- as it goes on the wire
   fields   TEXT NOT NULL,            -- JSON list of the row's values, by position in campaign.columns
   line     INTEGER NOT NULL,         -- in the CSV
-  state    TEXT NOT NULL,
+  state    TEXT NOT NULL CHECK (state IN ('queued', 'claimed', 'sending', 'sent', 'failed', 'in_doubt', 'suppressed', 'invalid')),
   attempt  INTEGER NOT NULL DEFAULT 0,
   due      INTEGER NOT NULL DEFAULT 0,
   updated  INTEGER NOT NULL,
