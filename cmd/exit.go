@@ -51,12 +51,21 @@ func classify(err error) error {
 		return err
 	case errors.Is(err, store.ErrHeld):
 		return &exit{exitHeld, err}
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &exit{ExitUnfinished, err}
 	case errors.As(err, &finding), errors.As(err, &findings), errors.As(err, &changed), errors.Is(err, store.ErrPurged), errors.Is(err, store.ErrNoCampaign), errors.Is(err, store.ErrNoQueue):
 		return &exit{exitUsage, err}
 	}
 	return &exit{exitError, err}
+}
+
+// early says why a run was stopped in place of what it was stopped at.
+func early(ctx context.Context, err error) error {
+	var known *exit
+	if ctx.Err() != nil && !errors.As(err, &known) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return &exit{ExitUnfinished, context.Cause(ctx)}
+	}
+	return err
 }
 
 // ExitCode prints an error of Execute to w and returns the code to exit with.

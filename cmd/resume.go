@@ -34,9 +34,10 @@ still queued; 5 another process is sending the campaign.`,
 	return cmd
 }
 
-func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) error {
+func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) (err error) {
 	ctx, cancel := o.bounded(cmd.Context())
 	defer cancel()
+	defer func() { err = early(ctx, err) }()
 	s, err := a.openStore(ctx, false)
 	if errors.Is(err, store.ErrNoQueue) && len(names) == 0 {
 		a.say(cmd, "nothing to do: there is no queue yet")

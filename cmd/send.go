@@ -84,9 +84,10 @@ func (o *drainOptions) register(cmd *cobra.Command) {
 	}
 }
 
-func (a *app) send(cmd *cobra.Command, path string, f sendFlags) error {
+func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	ctx, cancel := f.bounded(cmd.Context())
 	defer cancel()
+	defer func() { err = early(ctx, err) }()
 	source, err := readSource(path)
 	if err != nil {
 		return usage(fmt.Errorf("campaign file: %w", err))
