@@ -162,6 +162,10 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 	case c.Failed+c.InDoubt > 0:
 		state, shade = "done, with failures", text.FgRed
 	}
+	if a.logFormat == "json" {
+		p.log.Info(state, "campaign", name, "sent", s.Sent.Load(), "failed", c.Failed, "in_doubt", c.InDoubt, "queued", c.Pending(), "seconds", took.Seconds(), "next_due", due)
+		return
+	}
 	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", visible(name), colour(state, shade), outcomes(s), roughly(took), float64(s.Sent.Load())/took.Seconds())
 	hint := func(n int64, what, command string) {
 		if n > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -154,7 +155,11 @@ func worse(a, b error) error {
 
 // say tells a person something that is not data.
 func (a *app) say(cmd *cobra.Command, format string, args ...any) {
-	if !a.quiet {
-		fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
+	switch text := fmt.Sprintf(format, args...); {
+	case a.quiet:
+	case a.logFormat == "json": // whoever reads the stream gets nothing else
+		slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)).Info(text)
+	default:
+		fmt.Fprintln(cmd.ErrOrStderr(), text)
 	}
 }

@@ -39,7 +39,8 @@ func (a *app) sendCommand() *cobra.Command {
 		Long: `Load the recipients of a campaign file into the queue, and send to everyone who has not been sent to yet.
 
 A campaign's name and an address together are sent once: the same command again sends to nobody twice, and to rows that
-are new in the list. Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
+are new in the list. Rows that are in the queue already stay as they were loaded; to begin anew with a mended list, before
+anything was sent, remove them with "mailblast purge NAME --force". Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
 
 Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
 are waited for as long as --wait says; "mailblast resume" sends to the others later.
@@ -161,9 +162,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		}
 		return err
 	}
-	if !a.quiet {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", file.Name, loadedWords(loaded))
-	}
+	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
 	if loaded.Added > loaded.Invalid {
 		// The columns of the queue may be more than those of this list, and in another order.
 		if message, err = a.recompile(ctx, s, file, read); err != nil {
@@ -187,8 +186,8 @@ func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease *store.Leas
 	a.crash.step("before-recover")
 	requeued, doubt, err := lease.Recover(ctx)
 	a.crash.step("after-recover")
-	if err == nil && requeued+doubt > 0 && !a.quiet {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: the last run was interrupted: %d back in the queue, %d in doubt\n", name, requeued, doubt)
+	if err == nil && requeued+doubt > 0 {
+		a.say(cmd, "%s: the last run was interrupted: %d back in the queue, %d in doubt", name, requeued, doubt)
 	}
 	return err
 }
