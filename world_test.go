@@ -221,7 +221,7 @@ func TestDiskFails(t *testing.T) {
 				})
 			}
 		})
-		if n := failed.Load(); n < int64(all/step)/2 {
+		if n := failed.Load(); n < int64(all/step)*2/3 {
 			t.Errorf("%s: only %d of %d runs met the fault", fault.variable, n, all/step)
 		}
 	}

@@ -114,7 +114,8 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
 		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
-		jobs: make(chan store.Job, o.Batch), settled: make(chan struct{}, 1), pace: newPace(o.Rates),
+		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection.
+		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o.Rates),
 	}
 	e.recorder = newRecorder(e)
 

@@ -103,8 +103,8 @@ func (r *run) do(ctx context.Context, kills int) (done result, err error) {
 	done.bound = 2*r.connections*done.kills + int(r.server.Counts().Dropped)
 	if r.reboot {
 		// All that was claimed is. That is two batches at most, and for each connection the message on its way, the next
-		// one, the one composed ahead, and one whose end was not on the disk yet.
-		done.bound = (4*r.connections + 2*r.batch) * done.cuts
+		// one, and the last one while its outcome is being written down.
+		done.bound = (3*r.connections + 2*r.batch) * done.cuts
 	}
 	if done.doubt > done.bound {
 		done.find("doubt", "%d are in doubt, the bound is %d", done.doubt, done.bound)
