@@ -511,6 +511,15 @@ func TestDamagedQueue(t *testing.T) {
 		{"log removed", "write-ahead log", func(f map[string][]byte) { delete(f, "queue.db-wal") }},
 		{"log cut", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"] = f["queue.db-wal"][:len(f["queue.db-wal"])/2] }},
 		{"log flipped", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/3] ^= 1 }},
+		// As after a reboot, or in a copy: the index is older than the start of the machine, or gone.
+		{"log flipped, old index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/4] ^= 1 }},
+		{"log flipped, no index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/4] ^= 1; delete(f, "queue.db-shm") }},
+		{"header flipped, no index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][9] ^= 1; delete(f, "queue.db-shm") }},
+		{"log cut, no index", "older than it was", func(f map[string][]byte) {
+			f["queue.db-wal"] = f["queue.db-wal"][:len(f["queue.db-wal"])/2]
+			delete(f, "queue.db-shm")
+		}},
+		{"log removed, no index", "older than it was", func(f map[string][]byte) { delete(f, "queue.db-wal"); delete(f, "queue.db-shm") }},
 		{"not a queue any more", "not a mailblast queue", func(f map[string][]byte) { f["queue.db"][3] ^= 1 }},
 		{"emptied", "the file is empty", func(f map[string][]byte) { f["queue.db"] = nil }},
 	} {
@@ -520,6 +529,11 @@ func TestDamagedQueue(t *testing.T) {
 		}
 		test.damage(damaged)
 		s.lay(damaged)
+		if strings.HasSuffix(test.name, "old index") {
+			if err := os.Chtimes(filepath.Join(s.dir, "queue.db-shm"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, args := range [][]string{{"send", "small.yaml"}, {"resume"}, {"report"}} {
 			out, err := s.command(args...).CombinedOutput()
 			if code := exitCode(err); code != 2 || !strings.Contains(string(out), test.want) || strings.Contains(string(out), "goroutine") {
@@ -589,7 +603,7 @@ func TestStoppedForLong(t *testing.T) {
 	pid <- first.Process.Pid
 	t.Cleanup(func() { first.Process.Kill() })
 	<-stopped
-	locks, err := filepath.Glob(filepath.Join(s.dir, "queue.db.locks", "*"))
+	locks, err := filepath.Glob(filepath.Join(s.dir, "queue.db.locks", "????????????????"))
 	if err != nil || len(locks) != 1 {
 		t.Fatalf("locks %q, %v", locks, err)
 	}

@@ -49,7 +49,7 @@ func (l *Lease) verify(ctx context.Context) error {
 		s.verified = true
 	}
 	rows, err := s.readDB.QueryContext(ctx, `SELECT state, sum(n) FROM (
-		SELECT state, n FROM tally WHERE campaign = ?1
+		SELECT state, n FROM tally WHERE campaign = ?1 AND state <> 'begun'
 		UNION ALL SELECT state, -count(*) FROM job WHERE campaign = ?1 AND state NOT IN ('claimed', 'sending') GROUP BY state
 		UNION ALL SELECT 'deferred', -count(*) FROM job WHERE campaign = ?1 AND state = 'queued' AND attempt > 0
 		) WHERE EXISTS (SELECT 1 FROM campaign WHERE id = ?1 AND purged IS NULL) GROUP BY state HAVING sum(n) <> 0`, l.id)

@@ -88,7 +88,7 @@ func (c Counts) Total() int64 {
 	return c.Pending() + c.Sent + c.Failed + c.InDoubt + c.Suppressed + c.Invalid
 }
 
-// of is the field that counts a state; deferred is not a State and has its own row.
+// of is the field that counts a state, or what is deferred; nil for anything else.
 func (c *Counts) of(state string) *int64 {
 	switch State(state) {
 	case Queued:
@@ -113,5 +113,8 @@ func (c *Counts) of(state string) *int64 {
 	return nil
 }
 
-// deferred is the tally's name for queued rows with attempts.
-const deferred = "deferred"
+// What the tally counts besides states: queued rows with attempts, and messages that were ever begun; see mark.go.
+const (
+	deferred = "deferred"
+	begun    = "begun"
+)

@@ -34,6 +34,8 @@ type Lease struct {
 	domain, salt string
 	durability   string
 	started      bool
+	begun        int64    // messages, ever
+	marks        *os.File // see mark.go; nil before the first one
 
 	rate rateMeter // touched under store.mu
 }
@@ -90,12 +92,18 @@ func (s *Store) lockOf(name string) *flock.Flock {
 }
 
 // Release gives the lease up.
-func (l *Lease) Release() error { return l.lock.Unlock() }
+func (l *Lease) Release() error {
+	if l.marks != nil {
+		l.marks.Close()
+	}
+	return l.lock.Unlock()
+}
 
 // read takes what every claim needs from the campaign's row. The caller holds store.mu.
 func (l *Lease) read(ctx context.Context) error {
-	return l.store.writer.QueryRowContext(ctx, "SELECT id, message_domain, message_salt, durability, started IS NOT NULL FROM campaign WHERE name = ?1", l.name).
-		Scan(&l.id, &l.domain, &l.salt, &l.durability, &l.started)
+	return l.store.writer.QueryRowContext(ctx, `SELECT id, message_domain, message_salt, durability, started IS NOT NULL,
+		coalesce((SELECT n FROM tally WHERE campaign = id AND state = ?1), 0) FROM campaign WHERE name = ?2`, begun, l.name).
+		Scan(&l.id, &l.domain, &l.salt, &l.durability, &l.started, &l.begun)
 }
 
 // Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
@@ -271,6 +279,7 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 				return err
 			}
 		}
+		delta[begun] += int64(len(kept))
 		if rate, ok := l.rate.add(at, delta); ok {
 			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
 				return err
@@ -281,7 +290,12 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 	if err != nil {
 		return nil, explain(err)
 	}
-	l.started = l.started || len(kept) > 0
+	if len(kept) > 0 {
+		l.started = true
+		if l.begun += int64(len(kept)); durability == "strict" {
+			l.mark()
+		}
+	}
 	return kept, nil
 }
 

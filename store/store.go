@@ -57,7 +57,10 @@ func Open(ctx context.Context, path string, create bool) (*Store, error) {
 	}
 	s := &Store{path: path, prepared: map[string]*statement{}, durability: "strict"}
 	if err := s.open(ctx); err != nil {
-		s.Close()
+		// To close it would fold what is left of a log into the file, and remove the log.
+		if behind := (errBehind{}); !errors.As(err, &behind) {
+			s.Close()
+		}
 		return nil, fmt.Errorf("queue %s: %w", path, explain(err))
 	}
 	return s, nil
@@ -227,6 +230,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	marks, err := s.readMarks()
+	if err != nil {
+		return err
+	}
 	// Before the identity: another process may be making the queue, which gets its tables and its identity at the same moment.
 	var tables int
 	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
@@ -241,6 +248,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	if id != applicationID && tables > 0 {
 		return errors.New("this SQLite database is not a mailblast queue; it was left as it is. Name another file with --db")
+	}
+	if err := s.checkMarks(ctx, marks, tables > 0); err != nil {
+		return err
 	}
 	if _, err := s.writer.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
 		return err
@@ -298,7 +308,13 @@ func (s *Store) writeAs(ctx context.Context, durability string, do func(context.
 	if err := s.patiently(ctx, func() error { return s.exec(plain, "BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
-	if err = do(plain); err == nil {
+	if durability == "process" {
+		err = s.exec(plain, "UPDATE unsynced SET n = n + 1") // for checkLog
+	}
+	if err == nil {
+		err = do(plain)
+	}
+	if err == nil {
 		err = s.exec(plain, "COMMIT")
 	}
 	if err != nil {

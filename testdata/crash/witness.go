@@ -176,7 +176,7 @@ func (v *verdict) inspect(ctx context.Context, queue string) error {
 	if err != nil {
 		return err
 	}
-	tally, err := counts(ctx, db, "SELECT state, n FROM tally WHERE n <> 0")
+	tally, err := counts(ctx, db, "SELECT state, n FROM tally WHERE n <> 0 AND state <> 'begun'")
 	if err != nil {
 		return err
 	}
