@@ -130,8 +130,11 @@ func counts(ctx context.Context, db interface {
 		if err := rows.Scan(&state, &n); err != nil {
 			return c, err
 		}
-		if field := c.of(state); field != nil {
+		switch field := c.of(state); {
+		case field != nil:
 			*field = n
+		case state != begun:
+			return c, errDamaged{fmt.Sprintf("%d recipients are %q", n, state)}
 		}
 	}
 	return c, rows.Err()

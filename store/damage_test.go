@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -177,11 +178,121 @@ func TestIndexOutOfStep(t *testing.T) {
 			t.Fatal(query, err)
 		}
 	}
-	if jobs := claim(t, l, 3); len(jobs) != 0 {
-		t.Errorf("claimed what was sent: %+v", jobs)
+	if jobs, err := l.Claim(t.Context(), 3); err == nil || len(jobs) != 0 {
+		t.Errorf("claimed what was sent: %+v, %v", jobs, err)
 	}
 	if requeued, doubt, err := l.Recover(t.Context()); err == nil || requeued+doubt > 0 {
 		t.Errorf("recovered what was sent: %d, %d, %v", requeued, doubt, err)
+	}
+}
+
+// A wrong byte in a row's state, in a queue that is too large to be verified at the start, is found at the end at the latest: no
+// campaign is called finished that has a row which nobody settles, and nobody waits for it without end.
+func TestFlippedState(t *testing.T) {
+	large := snapshot
+	large.Files = map[string][]byte{"large.pdf": bytes.Repeat([]byte("x"), verifyMost+1)}
+	s := open(t)
+	l := acquire(t, s, "test")
+	if _, err := l.Load(t.Context(), large, false, list(5)); err != nil {
+		t.Fatal(err)
+	}
+	// User 0 is sent, 1 failed, 2 being sent, 3 claimed, 4 queued.
+	jobs := claim(t, l, 4)
+	record(t, l, jobs[:3])
+	record(t, l, nil, Outcome{Job: jobs[0], State: Sent, Code: 250}, Outcome{Job: jobs[1], State: Failed, Code: 550})
+	l.Release()
+	s.Close()
+	content, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// run goes on with the queue, and returns what ends it.
+	run := func(path string) error {
+		s, err := Open(t.Context(), path, false)
+		if err != nil {
+			return fmt.Errorf("open: %w", err)
+		}
+		defer s.Close()
+		l, err := s.Acquire(t.Context(), "test")
+		if err != nil {
+			return fmt.Errorf("acquire: %w", err)
+		}
+		defer l.Release()
+		if _, _, err := l.Recover(t.Context()); err != nil {
+			return fmt.Errorf("recover: %w", err)
+		}
+		for {
+			jobs, err := l.Claim(t.Context(), 10)
+			if err != nil {
+				return fmt.Errorf("claim: %w", err)
+			}
+			if len(jobs) == 0 {
+				break
+			}
+			for _, j := range record(t, l, jobs) {
+				record(t, l, nil, Outcome{Job: j, State: Sent, Code: 250})
+			}
+		}
+		if err := l.Finish(t.Context()); err != nil {
+			return fmt.Errorf("finish: %w", err)
+		}
+		c, err := s.Campaign(t.Context(), "test")
+		if err == nil && c.Finished.IsZero() {
+			return errors.New("not finished")
+		}
+		return err
+	}
+	for _, test := range []struct {
+		user        int
+		state, with string
+		stops       string
+	}{
+		{0, "sent", "sent", ""},
+		{0, "sent", "rent", "finish"},
+		{1, "failed", "gailed", "finish"},
+		{2, "sending", "s-nding", "recover"},
+		{3, "claimed", "clbimed", "recover"},
+		{4, "queued", "pueued", "claim"},
+	} {
+		t.Run(test.with, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "queue.db")
+			damaged := bytes.Clone(content)
+			row := fmt.Appendf(nil, `["user%d@example.com","Ada"]`, test.user)
+			found := false
+			for rest := damaged; ; {
+				_, after, ok := bytes.Cut(rest, row)
+				if !ok {
+					break
+				}
+				rest = after
+				if at := bytes.Index(after[:12], []byte(test.state)); at >= 0 {
+					copy(after[at:], test.with)
+					found = true
+				}
+			}
+			if !found {
+				t.Fatal("there is no such row")
+			}
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := run(path)
+			if test.stops == "" && err != nil || test.stops != "" && (err == nil || !strings.HasPrefix(err.Error(), test.stops+": ") || !strings.Contains(err.Error(), "damaged")) {
+				t.Errorf("got %v; want %q", err, test.stops)
+			}
+		})
+	}
+}
+
+// A tally that says that somebody waits, when nobody does, does not have the run wait without end.
+func TestNobodyWaits(t *testing.T) {
+	s, l := loaded(t, 3)
+	if _, err := s.writer.ExecContext(t.Context(), "UPDATE tally SET n = n + 4"); err != nil {
+		t.Fatal(err)
+	}
+	claim(t, l, 3)
+	if _, err := l.Claim(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v", err)
 	}
 }
 

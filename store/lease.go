@@ -225,6 +225,9 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 		if err != nil {
 			return err
 		}
+		if len(jobs) == 0 && n > 0 {
+			return l.verifyIdle(ctx, now)
+		}
 		return s.count(ctx, l.id, delta)
 	})
 	if err != nil {
@@ -332,9 +335,17 @@ func (l *Lease) Pending(ctx context.Context) (counts Counts, nextDue time.Time, 
 	return c.Counts, c.NextDue, err
 }
 
-// Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was.
+// Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was. A campaign whose rows
+// are not as many in each state as were written down is damaged, and not finished.
 func (l *Lease) Finish(ctx context.Context) error {
 	s := l.store
+	if c, err := s.Campaign(ctx, l.name); err != nil {
+		return err
+	} else if c.Counts.Pending() == 0 && c.Finished.IsZero() {
+		if err := l.recount(ctx); err != nil {
+			return explain(err)
+		}
+	}
 	return explain(s.write(ctx, func(ctx context.Context) error {
 		if passed := time.Since(l.rate.since); !l.rate.told && l.rate.n > 0 {
 			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1 WHERE id = ?2", float64(l.rate.n)/passed.Seconds(), l.id); err != nil {
