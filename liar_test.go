@@ -18,7 +18,8 @@ type liar struct {
 	stage, name string
 	lie
 	pipelining bool
-	patience   int // messages that a lie waits for
+	implicit   bool // it speaks TLS from the first octet
+	patience   int  // messages that a lie waits for
 	config     *tls.Config
 	listener   net.Listener
 	over       chan struct{} // closed by stop
@@ -176,6 +177,9 @@ func (c *talk) tell(right string) (ok bool, err error) {
 	}
 	switch c.then {
 	case "fin":
+		if t, ok := c.conn.(*tls.Conn); ok && c.name != "FIN" { // which is cut off without the farewell of TLS
+			t.CloseWrite()
+		}
 		c.tcp.CloseWrite()
 	case "rst":
 		c.tcp.SetLinger(0)
@@ -205,7 +209,7 @@ func (c *talk) drain() error {
 		verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 		envelope := slices.Contains([]string{"MAIL", "RCPT", "DATA"}, verb)
 		switch {
-		case c.stage == "TLS": // not lines
+		case c.stage == "TLS", c.stage == "connect" && c.implicit: // not lines
 		case c.stage == "part", c.name == "leave" && c.stage != "body": // it may not know yet
 		case c.stage == "body":
 			if envelope || slices.Contains([]string{".", "RSET", "QUIT"}, verb) {
@@ -267,6 +271,9 @@ func (c *talk) run() {
 		c.tell("")
 		return
 	}
+	if c.implicit && c.handshake() != nil {
+		return
+	}
 	_, err := c.answer("greeting", "", c.right("greeting"))
 	for err == nil {
 		var line string
@@ -286,7 +293,7 @@ func (c *talk) command(command, argument string) error {
 	address := argument[strings.IndexByte(argument, '<')+1:]
 	address, _, _ = strings.Cut(address, ">")
 	switch {
-	case command == "EHLO" && c.secure:
+	case command == "EHLO" && c.secure && !c.implicit:
 		return simple("EHLO2", "")
 	case command == "EHLO":
 		return simple("EHLO", "")
@@ -347,6 +354,10 @@ func (c *talk) encrypt() error {
 		}
 		return errors.Join(c.flush(), c.drain())
 	}
+	return c.handshake()
+}
+
+func (c *talk) handshake() error {
 	conn := tls.Server(c.tcp, c.config)
 	c.conn, c.r, c.secure = conn, bufio.NewReaderSize(conn, 16<<10), true
 	return conn.Handshake()

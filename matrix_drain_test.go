@@ -99,6 +99,9 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 		Timeouts: smtp.Timeouts{Connect: long, Greeting: long, Mail: long, Rcpt: long, DataInit: long, DataBlock: long, DataDone: long, Quit: long},
 	}
 	d.timeouts = &d.config.Timeouts
+	if l.implicit {
+		l.config, d.config.Security, d.config.TLS = s.server, smtp.TLS, s.client
+	}
 	switch l.stage {
 	case "STARTTLS", "TLS", "EHLO2":
 		l.config, d.config.Security, d.config.TLS = s.server, smtp.StartTLS, s.client

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -369,6 +370,10 @@ const longerThanSQLite = 1300 * time.Millisecond
 // Whoever finds the queue locked waits, at the start and in the middle, and goes on.
 func TestQueueLocked(t *testing.T) {
 	t.Parallel()
+	patience := longerThanSQLite
+	if os.Getenv("MAILBLAST_TEST_ALL") != "" {
+		patience = 62 * time.Second // each time
+	}
 	var s *site
 	var n atomic.Int64
 	var middle sync.WaitGroup
@@ -377,7 +382,7 @@ func TestQueueLocked(t *testing.T) {
 		w.accept(m)
 		if n.Add(1) == 30 {
 			release := s.hold()
-			middle.Go(func() { time.Sleep(longerThanSQLite); release() })
+			middle.Go(func() { time.Sleep(patience); release() })
 		}
 	})
 	s = newSite(t, port)
@@ -389,7 +394,7 @@ func TestQueueLocked(t *testing.T) {
 	c := s.command("resume")
 	out := start(t, c)
 	s.opened(c)
-	time.Sleep(longerThanSQLite)
+	time.Sleep(patience)
 	if w.count() != 1 {
 		t.Errorf("%d recipients were sent to while the queue was locked", w.count())
 	}
@@ -400,6 +405,84 @@ func TestQueueLocked(t *testing.T) {
 	middle.Wait()
 	if doubt := s.judge(w, recipients); len(doubt) > 0 {
 		t.Errorf("in doubt: %q", doubt)
+	}
+}
+
+// The clock is set by a day in the middle of a run: nobody is lost, nobody is sent to twice, and nobody who was put off waits for
+// a day. The clock of a Go program cannot be set for it alone, as it reads it without asking the system; so the test does the same
+// thing from the other side, and sets all the times that are written down. Within a process time is told by the clock that is never set.
+func TestClockIsSet(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		by   time.Duration
+		code int // of the run
+	}{
+		{"forth", 24 * time.Hour, 0}, // all who were put off are due
+		{"back", -24 * time.Hour, 4}, // they are due in a day, which the next run sees to
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var s *site
+			var n, putOff atomic.Int64
+			w := &witness{taken: map[string]int{}}
+			port := startSinkWith(t, sink.Options{Fail: []sink.Rule{{
+				Stage: sink.Rcpt, Pattern: regexp.MustCompile(`[05]@`), First: 1, Reply: sink.Reply{Code: 451, Text: "4.7.1 try again later"},
+			}}}, func(m sink.Message) {
+				w.accept(m)
+				if n.Add(1) == 20 {
+					putOff.Store(s.setClock(test.by))
+				}
+			})
+			s = newSite(t, port)
+			recipients := s.small(60, 10, plainSMTP)
+			s.amend("small.yaml", "delivery: {", "delivery: {backoff: 3s..3s, ")
+			if code := s.run("send", "small.yaml"); code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			if putOff.Load() == 0 {
+				t.Error("nobody had been put off by then")
+			}
+			if code := s.run("resume"); code != 0 {
+				t.Errorf("resume: exit code %d", code)
+			}
+			if doubt := s.judge(w, recipients); len(doubt) > 0 {
+				t.Errorf("in doubt: %q", doubt)
+			}
+		})
+	}
+}
+
+// setClock makes the times in the queue what they are by a clock that has been set. It returns how many recipients are put off.
+func (s *site) setClock(by time.Duration) (putOff int64) {
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "queue.db")+"?_txlock=immediate&_busy_timeout=10000")
+	if err != nil {
+		s.t.Error(err)
+		return 0
+	}
+	defer db.Close()
+	result, err := db.Exec("UPDATE job SET due = due - ?1, updated = updated - ?1 WHERE state = 'queued' AND due > 0", by.Milliseconds())
+	if err == nil {
+		putOff, err = result.RowsAffected()
+	}
+	if err == nil {
+		_, err = db.Exec("UPDATE job SET updated = updated - ?1 WHERE state <> 'queued'", by.Milliseconds())
+	}
+	if err != nil {
+		s.t.Error(err)
+	}
+	return putOff
+}
+
+// amend replaces a text in a file of the site.
+func (s *site) amend(name, old, new string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.ReplaceAll(content, []byte(old), []byte(new)), 0o600); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
