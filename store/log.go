@@ -64,6 +64,7 @@ func checkByIndex(path string) (known bool, err error) {
 // This never refuses what a power cut leaves on a disk that syncs when it says so. It does not find a break in the last two
 // transactions or in what was not synced, nor a log that was cut off or removed: see checkMarks.
 func checkByItself(path string) error {
+	var before *logReader
 	for range 3 {
 		l, err := openLog(path)
 		if err != nil || l == nil {
@@ -74,20 +75,16 @@ func checkByItself(path string) error {
 		if err != nil || !lost {
 			return err
 		}
-		// A process that is at work may have begun a new log over the old one meanwhile; its header then is new too.
-		again, err := openLog(path)
-		if err != nil || again == nil {
-			return err
-		}
-		again.Close()
-		if again.head == l.head {
+		// A process that is at work may have written over what was just being read; a second look tells.
+		if before != nil && before.head == l.head && before.broken == l.broken {
 			return fmt.Errorf("its write-ahead log %s is damaged: at octet %d it is not what was written there, and behind it is what had safely been written down. "+
 				"Without that mailblast would send again to recipients that it has sent to; nothing was changed. Put the file back as it was, or restore the queue "+
 				"from a backup. To go on from before the damage nevertheless, and risk that, cut the file off there: truncate -s %d %s",
 				path+"-wal", l.broken, kept, path+"-wal")
 		}
+		before = l
 	}
-	return nil
+	return nil // always something new: it is in good use
 }
 
 // A logIndex is what the index of a write-ahead log says about the log.

@@ -253,7 +253,7 @@ func TestAfterReboot(t *testing.T) {
 				}
 			}
 			// The way out that the error names.
-			if _, after, found := strings.Cut(test.name, "flipped in the middle"); found && after == "" {
+			if test.name == "flipped in the middle" {
 				if err := os.Truncate(path+"-wal", int64(ends[19])); err != nil {
 					t.Fatal(err)
 				}
