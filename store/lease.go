@@ -166,9 +166,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 				return err
 			}
 		}
-		// A row that was put off by a clock that was set back since would wait for as long as the clock was ahead.
-		if err := s.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
-			now, now, l.id, now, now); err != nil {
+		if err := l.setBack(ctx, now); err != nil {
 			return err
 		}
 		return s.count(ctx, l.id, delta)
@@ -177,6 +175,13 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 		return 0, 0, explain(err)
 	}
 	return requeued, inDoubt, nil
+}
+
+// setBack mends rows that were put off before the clock was set back: they would wait for as long as it was ahead. The caller
+// holds store.mu and has begun a transaction.
+func (l *Lease) setBack(ctx context.Context, now int64) error {
+	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
+		now, now, l.id, now, now)
 }
 
 // Claim takes up to n rows that are due, the longest due first. It is durable when it returns, whatever the durability of the
@@ -336,7 +341,7 @@ func (l *Lease) Pending(ctx context.Context) (counts Counts, nextDue time.Time, 
 }
 
 // Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was. A campaign whose rows
-// are not as many in each state as were written down is damaged, and not finished.
+// are not as many in each state as were written down is damaged, and not finished. What is left is due at times by the clock of now.
 func (l *Lease) Finish(ctx context.Context) error {
 	s := l.store
 	if c, err := s.Campaign(ctx, l.name); err != nil {
@@ -352,11 +357,14 @@ func (l *Lease) Finish(ctx context.Context) error {
 				return err
 			}
 		}
+		now := millis(time.Now())
 		c, err := counts(ctx, s.writer, l.id)
-		if err != nil || c.Pending() > 0 {
+		if err != nil {
 			return err
 		}
-		now := millis(time.Now())
+		if c.Pending() > 0 {
+			return l.setBack(ctx, now) // so that nobody is told to come back in a day
+		}
 		return s.exec(ctx, "UPDATE campaign SET finished = coalesce(finished, ?1), updated = ?2 WHERE id = ?3", now, now, l.id)
 	}))
 }

@@ -62,7 +62,8 @@ func checkByIndex(path string) (known bool, err error) {
 // transaction left that failed, or was rolled back, is no proof: it ends with the one commit that it has, at most.
 //
 // This never refuses what a power cut leaves on a disk that syncs when it says so. It does not find a break in the last two
-// transactions or in what was not synced, nor a log that was cut off or removed: see checkMarks.
+// transactions, in the last frame of the one before them, or in what was not synced, nor a log that was cut off or removed:
+// see checkMarks.
 func checkByItself(path string) error {
 	var before *logReader
 	for range 3 {

@@ -267,6 +267,39 @@ func TestAfterReboot(t *testing.T) {
 	}
 }
 
+// An old copy of a queue that is put back is refused, until somebody says that the recipients may get it again.
+func TestOldCopy(t *testing.T) {
+	s, l := loaded(t, 5)
+	record(t, l, claim(t, l, 1))
+	l.Release()
+	s.Close()
+	old := filesOf(t, s.Path())
+	again, err := Open(t.Context(), s.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = acquire(t, again, "test")
+	recovered(t, l, 0, 1)
+	record(t, l, claim(t, l, 2))
+	l.Release()
+	again.Close()
+	if err := os.WriteFile(s.Path(), old[""], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), s.Path(), false)
+	mark := l.lock.Path() + marksSuffix
+	if err == nil || !strings.Contains(err.Error(), `campaign "test", the beginning of 2 messages`) || !strings.HasSuffix(err.Error(), "remove "+mark) {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = Open(t.Context(), s.Path(), false); err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
 func marksOf(t *testing.T, l *Lease) []byte {
 	t.Helper()
 	b, err := os.ReadFile(l.lock.Path() + marksSuffix)
@@ -276,13 +309,13 @@ func marksOf(t *testing.T, l *Lease) []byte {
 	return b
 }
 
-// Whatever a power cut leaves of a log is no damage, and one wrong bit in what was synced is, but for the last two transactions.
+// Whatever a power cut leaves of a log is no damage, and one wrong bit in what was synced is, but for the last three transactions.
 // What was not synced is there or not, sector by sector.
 func TestPowerCutIsNoDamage(t *testing.T) {
 	const sector = 512
 	random := rand.New(rand.NewPCG(5, 6))
-	s, l := loaded(t, 120)
-	jobs := claim(t, l, 120)
+	s, l := loaded(t, 80)
+	jobs := claim(t, l, 80)
 	// A transaction that was rolled back, and larger than the cache, has left frames behind the end.
 	if _, err := s.writer.ExecContext(t.Context(), "PRAGMA cache_size=5"); err != nil {
 		t.Fatal(err)
@@ -317,8 +350,8 @@ func TestPowerCutIsNoDamage(t *testing.T) {
 		}
 		return lost
 	}
-	kept := wal() // as of the last sync
-	var before [2]int
+	kept := wal()     // as of the last sync
+	var before [3]int // the ends of the three synced transactions before
 	for i, j := range jobs {
 		if i%40 == 20 {
 			spill()
@@ -330,7 +363,7 @@ func TestPowerCutIsNoDamage(t *testing.T) {
 		end := 32 + int(x.frames)*(24+x.pageSize)
 		if !bytes.Equal(now[:32], kept[:32]) { // a new log: its header is synced before its frames
 			copy(kept, now[:32])
-			before = [2]int{}
+			before = [3]int{}
 		}
 		torn := slices.Clone(now)
 		for at := 0; at < len(torn); at += sector {
@@ -355,7 +388,7 @@ func TestPowerCutIsNoDamage(t *testing.T) {
 				t.Errorf("transaction %d: damage in what was synced was not seen", i)
 			}
 		}
-		kept, before = now, [2]int{before[1], end}
+		kept, before = now, [3]int{before[1], before[2], end}
 	}
 }
 
