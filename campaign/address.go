@@ -49,6 +49,7 @@ func (a Address) String() string { return a.Local + "@" + a.Domain }
 
 // Key is the identity of the address for finding duplicates: the local part unquoted and case-folded, the domain as it
 // is. Folding is rune by rune: the full folding of Unicode makes ß and ss one, and of two people one would get no mail.
+// A letter may have a composed form in lower case only, so it is normalised once more.
 func (a Address) Key() string {
 	local := a.Local
 	if strings.HasPrefix(local, `"`) {
@@ -57,7 +58,7 @@ func (a Address) Key() string {
 	if !a.UTF8 {
 		local = strings.ToLower(local)
 	} else {
-		local = strings.Map(foldRune, local)
+		local = norm.NFC.String(strings.Map(foldRune, local))
 	}
 	return local + "@" + a.Domain
 }

@@ -34,7 +34,7 @@ func SnakeCase(header string) string {
 // name, its snake_case name, and email for the column of the address. Columns are as Recipients.Columns returns them. It
 // is an error when there is not exactly one column of addresses or when two columns claim one name.
 func FieldNames(columns []string) (map[string]int, error) {
-	fields, _, fault := fieldNames(columns)
+	fields, _, fault := fieldNames(columns, isEmailColumn)
 	if fault != nil {
 		return nil, fault
 	}
@@ -51,8 +51,8 @@ func (f *columnFault) Error() string {
 	return Finding{File: "columns", Message: f.message, Hint: f.hint}.Error()
 }
 
-// fieldNames is FieldNames with the index of the column of addresses.
-func fieldNames(columns []string) (fields map[string]int, email int, fault *columnFault) {
+// fieldNames is FieldNames with the index of the column of addresses, which isAddress knows by its name.
+func fieldNames(columns []string, isAddress func(string) bool) (fields map[string]int, email int, fault *columnFault) {
 	if len(columns) > maxColumns {
 		return nil, 0, &columnFault{maxColumns, fmt.Sprintf("there are %d columns, and %d are the most", len(columns), maxColumns), ""}
 	}
@@ -62,7 +62,7 @@ func fieldNames(columns []string) (fields map[string]int, email int, fault *colu
 		if name == "" {
 			return nil, 0, &columnFault{i, fmt.Sprintf("column %d has no name", i+1), "name it or remove it"}
 		}
-		if isEmailColumn(name) {
+		if isAddress(name) {
 			if email >= 0 {
 				return nil, 0, &columnFault{i, fmt.Sprintf("columns %s and %s both hold the address", quoteShort(columns[email]), quoteShort(name)), "rename one of them"}
 			}

@@ -39,6 +39,7 @@ type Recipients struct {
 	cells   *gocsv.Unmarshaller
 	columns []string
 	email   int   // index of the column of addresses
+	entries bool  // a suppression list: the column of addresses may be called address
 	err     error // of the file: every further Next returns it
 }
 
@@ -65,16 +66,24 @@ func ReadRecipients(r io.Reader, opts RecipientOptions) (*Recipients, error) {
 	if rs.name == "" {
 		rs.name = "recipients"
 	}
-	src, how, skipped, err := decodeUTF8(r, opts.Encoding)
-	if err != nil {
-		return nil, rs.readFault(err)
+	if err := rs.open(r, opts.Encoding); err != nil {
+		return nil, err
 	}
-	rs.how = how
-	rs.records = recordReader{src: src, offset: skipped}
 	if err := rs.readHeader(); err != nil {
 		return nil, err
 	}
 	return rs, nil
+}
+
+// open makes UTF-8 of the file.
+func (rs *Recipients) open(r io.Reader, encoding string) error {
+	src, how, skipped, err := decodeUTF8(r, encoding)
+	if err != nil {
+		return rs.readFault(err)
+	}
+	rs.how = how
+	rs.records = recordReader{src: src, offset: skipped}
+	return nil
 }
 
 // Columns are the header cells in their order, without white space around them, the column of addresses included.
@@ -83,8 +92,21 @@ func (rs *Recipients) Columns() []string { return slices.Clone(rs.columns) }
 // Next returns the next row, or io.EOF after the last. A row with Err set is followed by others; an error other than
 // io.EOF is one of the file, and final.
 func (rs *Recipients) Next() (Row, error) {
+	row, rec, err := rs.next()
+	if err != nil || row.Err != nil {
+		return row, err
+	}
+	if row.Address, err = ParseAddress(row.Raw); err != nil {
+		row.Err = rs.badAddress(rec, err)
+		row.Raw = cut(row.Raw)
+	}
+	return row, nil
+}
+
+// next is Next without a look at the address, and with the record that the row was, which is valid until the next one.
+func (rs *Recipients) next() (Row, record, error) {
 	if rs.err != nil {
-		return Row{}, rs.err
+		return Row{}, record{}, rs.err
 	}
 	rec, err := rs.records.next()
 	if err == nil {
@@ -94,9 +116,9 @@ func (rs *Recipients) Next() (Row, error) {
 	}
 	if err != nil {
 		rs.err = err
-		return Row{}, err
+		return Row{}, record{}, err
 	}
-	return rs.parse(rec), nil
+	return rs.parse(rec), rec, nil
 }
 
 // parse takes a row apart. Its address is guessed, where that can be, when the rest cannot be trusted.
@@ -122,11 +144,13 @@ func (rs *Recipients) parse(rec record) Row {
 		row.Values[i] = others[name]
 	}
 	row.Values[rs.email] = row.Raw
-	if row.Address, err = ParseAddress(row.Raw); err != nil {
-		line, column := rec.place(rs.place(rs.email))
-		row.Raw, row.Err = cut(row.Raw), rs.fault(line, column, Finding{Message: err.Error()})
-	}
 	return row
+}
+
+// badAddress is the fault of the cell of the address, in the row that was parsed last.
+func (rs *Recipients) badAddress(rec record, err error) error {
+	line, column := rec.place(rs.place(rs.email))
+	return rs.fault(line, column, Finding{Message: err.Error()})
 }
 
 // guess finds the address in a row that cannot be used, so that a person recognises it.
@@ -175,7 +199,11 @@ func (rs *Recipients) readHeader() error {
 		}
 		rs.columns = append(rs.columns, strings.TrimFunc(cell, isPadding))
 	}
-	_, email, fault := fieldNames(rs.columns)
+	isAddress := isEmailColumn
+	if rs.entries && !slices.ContainsFunc(rs.columns, isEmailColumn) {
+		isAddress = isEntryColumn
+	}
+	_, email, fault := fieldNames(rs.columns, isAddress)
 	if fault != nil {
 		line, column := rec.line, 1
 		if fault.column >= 0 {

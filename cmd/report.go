@@ -12,13 +12,13 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gocarina/gocsv"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"mailblast/campaign"
 	"mailblast/store"
 )
 
@@ -173,14 +173,9 @@ func batches(ctx context.Context, s *store.Store, name string, states []store.St
 	return yield(batch)
 }
 
-// harmless keeps a spreadsheet from running a cell as a formula. It looks behind white space and invisible characters,
-// which some drop on the way in.
+// harmless keeps a spreadsheet from running a cell as a formula.
 func harmless(s string) string {
-	if s == "" {
-		return s
-	}
-	first := strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) })
-	if strings.ContainsRune("\t\r\n", rune(s[0])) || strings.IndexFunc(first, func(r rune) bool { return strings.ContainsRune("=+-@＝＋－＠", r) }) == 0 {
+	if campaign.IsFormula(s) {
 		return "'" + s
 	}
 	return s
