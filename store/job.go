@@ -65,14 +65,15 @@ type Job struct {
 
 // An Outcome ends a claim.
 type Outcome struct {
-	Job     Job
-	State   State
-	Due     time.Time // for Queued: not before
-	Counted bool      // for Queued: this attempt counts; false when nothing was tried, or the server only throttled
-	Code    int       // the server's reply; 0 when there was none
-	Status  string    // RFC 3463 enhanced status code
-	Text    string
-	Server  string
+	Job      Job
+	State    State
+	Due      time.Time // for Queued: not before
+	Counted  bool      // for Queued: this attempt counts; false when nothing was tried, or the server only throttled
+	Suppress bool      // the address is dead by this reply: it goes on the suppression list, too
+	Code     int       // the server's reply; 0 when there was none
+	Status   string    // RFC 3463 enhanced status code
+	Text     string
+	Server   string
 }
 
 // Counts is how many recipients are in each state. Deferred is contained in Queued.

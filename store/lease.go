@@ -185,7 +185,8 @@ func (l *Lease) setBack(ctx context.Context, now int64) error {
 }
 
 // Claim takes up to n rows that are due, the longest due first. It is durable when it returns, whatever the durability of the
-// campaign: after a power cut a row that reads queued was certainly not sent since.
+// campaign: after a power cut a row that reads queued was certainly not sent since. Rows on the suppression list become suppressed
+// in place of being claimed, so that there may be fewer than n, or none, while more are due.
 func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	s := l.store
 	s.mu.Lock()
@@ -232,6 +233,9 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 		}
 		if len(jobs) == 0 && n > 0 {
 			return l.verifyIdle(ctx, now)
+		}
+		if jobs, err = l.suppressClaimed(ctx, jobs, now, delta); err != nil {
+			return err
 		}
 		return s.count(ctx, l.id, delta)
 	})
@@ -321,6 +325,11 @@ func (l *Lease) finish(ctx context.Context, o *Outcome, now int64, delta map[str
 		return err
 	}
 	delta[string(o.State)]++
+	if o.Suppress {
+		if err := l.suppressBounced(ctx, o, now); err != nil {
+			return err
+		}
+	}
 	if o.State != Queued {
 		return nil
 	}

@@ -20,9 +20,10 @@ type Recipient struct {
 
 // Loaded says what a load did.
 type Loaded struct {
-	Added   int64 // new rows, invalid ones included
-	Invalid int64 // of these
-	Known   int64 // rows whose address was in the campaign already, earlier in this list or before it
+	Added      int64 // new rows, those that are not sent to included
+	Invalid    int64 // of these
+	Suppressed int64 // of these
+	Known      int64 // rows whose address was in the campaign already, earlier in this list or before it
 }
 
 // loadGroup is how many rows one INSERT takes: a call into SQLite costs more than a row.
@@ -47,6 +48,9 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 			return err
 		}
 		loader := loader{store: s, campaign: id, position: position, now: millis(time.Now())}
+		if loader.gate, err = s.gate(plain); err != nil {
+			return err
+		}
 		for {
 			r, err := next()
 			if errors.Is(err, io.EOF) {
@@ -84,8 +88,8 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		done.Invalid = added[string(Invalid)]
-		if done.Added > done.Invalid {
+		done.Invalid, done.Suppressed = added[string(Invalid)], added[string(Suppressed)]
+		if added[string(Queued)] > 0 {
 			if err := s.exec(plain, "UPDATE campaign SET finished = NULL WHERE id = ?1", id); err != nil {
 				return err
 			}
@@ -116,6 +120,7 @@ type loader struct {
 	campaign int64
 	position []int
 	now      int64
+	gate     gate
 
 	values      []string // one row's, by position in the campaign's columns
 	args        []any    // of up to loadGroup rows
@@ -153,10 +158,41 @@ func (l *loader) flush(ctx context.Context) error {
 	if l.rows == 0 {
 		return nil
 	}
+	if err := l.suppress(ctx); err != nil {
+		return err
+	}
 	query := "INSERT INTO job (campaign, identity, address, fields, line, state, updated, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)" +
 		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?)", l.rows-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
 	n, err := l.store.changes(ctx, query, l.args...)
 	l.added += n
 	l.rows, l.args = 0, l.args[:0]
+	return err
+}
+
+// The places in a row's arguments of what suppress reads and writes.
+const (
+	identityArg = 1
+	stateArg    = 5
+	textArg     = 7
+	jobArgs     = 8
+)
+
+// suppress marks those of the group that are on the suppression list. The rows that the campaign has already are left as they
+// are here, too; they are looked at when they are claimed.
+func (l *loader) suppress(ctx context.Context) error {
+	if !l.gate.any {
+		return nil
+	}
+	addresses := make([]string, l.rows)
+	for i := range addresses {
+		addresses[i] = l.args[i*jobArgs+identityArg].(string)
+	}
+	found, err := l.gate.look(ctx, addresses)
+	for i, address := range addresses {
+		row := l.args[i*jobArgs : (i+1)*jobArgs]
+		if e, ok := found[address]; ok && row[stateArg] == string(Queued) {
+			row[stateArg], row[textArg] = string(Suppressed), e.why(address)
+		}
+	}
 	return err
 }

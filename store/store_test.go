@@ -302,6 +302,44 @@ func TestTransitions(t *testing.T) {
 			retried(t, l, InDoubt, 0)
 			retried(t, l, Failed, 1)
 		}, Counts{Queued: 1}},
+		{"suppressed while it is claimed: too late", func(t *testing.T, l *Lease, j Job) {
+			suppress(t, l.store, "user0@example.com")
+			record(t, l, []Job{j})
+			record(t, l, nil, sent(j))
+		}, Counts{Sent: 1}},
+		{"deferred, suppressed, claimed", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Counted: true, Code: 451})
+			suppress(t, l.store, "@example.com")
+			if jobs := claim(t, l, 1); len(jobs) != 0 {
+				t.Errorf("%+v", jobs)
+			}
+			if kept := record(t, l, []Job{j}, sent(j)); len(kept) != 0 {
+				t.Error("begun after it was suppressed")
+			}
+		}, Counts{Suppressed: 1}},
+		{"bounced, retried, claimed", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Failed, Suppress: true})
+			if n, err := l.Listed(t.Context(), Failed); n != 1 || err != nil {
+				t.Errorf("%d listed, %v", n, err)
+			}
+			retried(t, l, Failed, 1)
+			claim(t, l, 1)
+		}, Counts{Suppressed: 1}},
+		{"bounced, retried, removed from the list, claimed", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Failed, Suppress: true})
+			retried(t, l, Failed, 1)
+			if removed, err := l.store.Unsuppress(t.Context(), []string{"user0@example.com", "nobody@example.com"}); err != nil || len(removed) != 1 {
+				t.Errorf("%v, %v", removed, err)
+			}
+			claim(t, l, 1)
+		}, Counts{Claimed: 1}},
+		{"an old claim's bounce", func(t *testing.T, l *Lease, j Job) {
+			j.Owner++
+			record(t, l, nil, Outcome{Job: j, State: Failed, Suppress: true})
+			if _, listed, err := l.store.Suppressed(t.Context(), "user0@example.com"); listed || err != nil {
+				t.Errorf("the fence let a suppression through, %v", err)
+			}
+		}, Counts{Claimed: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, l := loaded(t, 1)
