@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,4 +272,51 @@ func (w *witness) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.taken)
+}
+
+// Whoever is put on the suppression list while a campaign is sent, by another process, is not sent to. Of those that the run has
+// claimed already, at most twice the batch and three for each connection, nothing is said.
+func TestSuppressWhileSending(t *testing.T) {
+	const n, late = 20, 6
+	s := newSite(t, 0)
+	var taken []string
+	server, err := sink.Start(t.Context(), sink.Options{Listen: "127.0.0.1:0", OnAccept: func(m sink.Message) { // before it says so
+		if taken = append(taken, m.To...); len(taken) > 1 {
+			return
+		}
+		args := []string{"suppress", "add", "@.example.org"}
+		for i := late; i < n; i += 2 {
+			args = append(args, fmt.Sprintf("Reader%d@Example.COM", i))
+		}
+		if code := s.run(args...); code != 0 {
+			t.Errorf("suppress add: exit code %d", code)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close(context.Background())
+	s.port = server.Addr().(*net.TCPAddr).Port
+	path := filepath.Join(s.dir, "campaign.yaml")
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source = append(bytes.Replace(source, []byte("connections: 10"), []byte("connections: 1"), 1), "delivery: {batch: 1}\n"...)
+	if err := os.WriteFile(path, source, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.run("send", "campaign.yaml", "--recipients", writeList(t, s.dir, n)); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	states := s.states()
+	for i := range n {
+		address, want := fmt.Sprintf("reader%d@example.com", i), "sent"
+		if i >= late && i%2 == 0 {
+			want = "suppressed"
+		}
+		if states[address] != want || slices.Contains(taken, address) != (want == "sent") {
+			t.Errorf("%s is %s, want %s; taken: %v", address, states[address], want, taken)
+		}
+	}
 }

@@ -25,7 +25,7 @@ the replies are read from standard input, one a line. A reply of several lines i
   sent            the server took the message
   throttle        slow down; the same recipient later, and no attempt is used up
   transient       try again later; an attempt is used up
-  hard_bounce     the recipient does not exist any more
+  hard_bounce     the recipient does not exist any more; the address goes on the suppression list
   rejected        this message, or its sender, is refused for good
   auth_or_config  nothing can be sent until a person acts, or the quota of the day is new
 
@@ -198,7 +198,7 @@ func action(e reply.Explanation) string {
 		return "stop sending and keep every other recipient queued, until a person has acted or the quota is new: then mailblast resume"
 	}
 	if e.Class == reply.HardBounce {
-		return "count the recipient as failed; do not mail the address again"
+		return "count the recipient as failed; put the address on the suppression list, so that it is not mailed again"
 	}
 	return "count the recipient as failed; the address may be good, the message or its sender was refused"
 }

@@ -70,7 +70,7 @@ func TestExplainActions(t *testing.T) {
 		{"452 4.2.2 mailbox full", "rcpt", "try the recipient again later"},
 		{"421 4.3.2 shutting down", "connect", "close the connection"},
 		{"535 5.7.8 bad password", "auth", "stop sending"},
-		{"550 5.1.1 unknown user", "rcpt", "count the recipient as failed; do not mail"},
+		{"550 5.1.1 unknown user", "rcpt", "count the recipient as failed; put the address on the suppression list"},
 		{"550 5.7.1 spam", "dot", "count the recipient as failed; the address may be good"},
 	} {
 		out, _, err := explain(t, "", "--stage", c.stage, c.reply)

@@ -163,7 +163,7 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 		state, shade = "done, with failures", text.FgRed
 	}
 	if a.logFormat == "json" {
-		p.log.Info(state, "campaign", name, "sent", s.Sent.Load(), "failed", c.Failed, "in_doubt", c.InDoubt, "queued", c.Pending(), "seconds", took.Seconds(), "next_due", due)
+		p.log.Info(state, "campaign", name, "sent", s.Sent.Load(), "failed", c.Failed, "in_doubt", c.InDoubt, "suppressed", c.Suppressed, "queued", c.Pending(), "seconds", took.Seconds(), "next_due", due)
 		return
 	}
 	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", visible(name), colour(state, shade), outcomes(s), roughly(took), float64(s.Sent.Load())/took.Seconds())
@@ -173,6 +173,7 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 		}
 	}
 	hint(c.Failed, "failed", fmt.Sprintf("mailblast report %s --failed", quoteArg(name)))
+	hint(c.Suppressed, "suppressed, as they are on the list of those who are never mailed", fmt.Sprintf("mailblast report %s --state suppressed", quoteArg(name)))
 	hint(c.InDoubt, "in doubt, only the server knows whether they were sent", fmt.Sprintf("mailblast report %s --in-doubt", quoteArg(name)))
 	if c.Pending() == 0 {
 		return

@@ -31,8 +31,10 @@ of it can be read there; backups, and your own lists and reports, are yours to r
 
 What stays is the campaign's name, its dates, and how many recipients were sent to, failed, are in doubt, suppressed or
 invalid. It stays because nobody knows any more who got the message: "mailblast send" refuses that name from then on.
-Another name sends to everybody in its list. A campaign of which nothing was ever sent is removed with its name. The
-suppression list is not a campaign's and stays.
+Another name sends to everybody in its list. A campaign of which nothing was ever sent is removed with its name.
+
+The suppression list stays, with the addresses that this campaign's replies put on it: it is what keeps people from being
+mailed again. Its entries are removed one by one, by "mailblast suppress remove".
 
 With --older-than, and without a name, it is all finished campaigns that have not changed for so long. Recipients that are still
 queued are removed only with --force; the campaign is then over for them.

@@ -2,26 +2,50 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
 )
 
-// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's. It has
-// the whole list at hand when it returns: one that comes through a pipe takes as long as it takes, and nobody shall wait for
-// the queue meanwhile. When ctx ends, so does the waiting.
+// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's; see openList.
 func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, dir string, flags sendFlags) (io.ReadCloser, campaign.RecipientOptions, error) {
 	path := flags.recipients
 	if path == "" && f.Recipients != "-" {
 		path = within(dir, f.Recipients)
 	}
 	options := campaign.RecipientOptions{Name: path, Encoding: flags.encoding}
+	if path == "" || path == "-" {
+		path, options.Name = "-", standardInput
+	}
+	wrong := func(err error) error {
+		if flags.recipients == "" {
+			return f.At("recipients", err.Error())
+		}
+		return usage(fmt.Errorf("--recipients: %w", err))
+	}
+	header := func(r io.Reader) error {
+		_, err := campaign.ReadRecipients(r, options)
+		return err
+	}
+	list, err := openList(ctx, cmd, path, options.Name, wrong, header)
+	return list, options, err
+}
+
+// standardInput is what it is called in errors.
+const standardInput = "standard input"
+
+// openList opens a list that is called name, or standard input for the path "-". It has the whole list at hand when it returns: one
+// that comes through a pipe takes as long as it takes, and nobody shall wait for the queue meanwhile. When ctx ends, so does the waiting.
+// What keeps a file from being opened is put into words by wrong; header is the first look at what comes through a pipe.
+func openList(ctx context.Context, cmd *cobra.Command, path, name string, wrong func(error) error, header func(io.Reader) error) (io.ReadCloser, error) {
 	open := func() (io.ReadCloser, error) {
 		list, err := os.Open(path)
 		if err == nil {
@@ -30,16 +54,12 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, d
 				list.Close()
 			}
 		}
-		switch {
-		case err != nil && flags.recipients == "":
-			return nil, f.At("recipients", err.Error())
-		case err != nil:
-			return nil, usage(fmt.Errorf("--recipients: %w", err))
+		if err != nil {
+			return nil, wrong(err)
 		}
 		return list, nil
 	}
-	if path == "" || path == "-" {
-		options.Name = "standard input"
+	if path == "-" {
 		open = func() (io.ReadCloser, error) {
 			if list, ok := cmd.InOrStdin().(io.ReadCloser); ok {
 				return list, nil
@@ -58,15 +78,15 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, d
 	go func() {
 		list, err := open()
 		if err == nil {
-			list, err = spool(list, options)
+			list, err = spool(list, name, header)
 		}
 		ready <- opened{list, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, options, whileReading(context.Cause(ctx))
+		return nil, whileReading(context.Cause(ctx))
 	case o := <-ready:
-		return o.list, options, o.err
+		return o.list, o.err
 	}
 }
 
@@ -80,7 +100,7 @@ const mostHeader = 4 << 20
 
 // spool returns a regular file as it is, and copies everything else into one that has no name, so that it is gone when the
 // process is. A faulty header is reported as soon as it comes; what is not a list, and may have no end, gets no further.
-func spool(list io.ReadCloser, options campaign.RecipientOptions) (_ io.ReadCloser, err error) {
+func spool(list io.ReadCloser, name string, header func(io.Reader) error) (_ io.ReadCloser, err error) {
 	if file, ok := list.(fs.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
 			return list, nil
@@ -99,12 +119,38 @@ func spool(list io.ReadCloser, options campaign.RecipientOptions) (_ io.ReadClos
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, fmt.Errorf("a place for the list: %w", err)
 	}
-	if _, err := campaign.ReadRecipients(io.LimitReader(io.TeeReader(list, file), mostHeader), options); err != nil {
+	if err := header(io.LimitReader(io.TeeReader(list, file), mostHeader)); err != nil {
 		return nil, err
 	}
 	if _, err := io.Copy(file, list); err != nil {
-		return nil, fmt.Errorf("%s: keep the list in %s until it has come as a whole (TMPDIR names another folder): %w", options.Name, filepath.Dir(file.Name()), err)
+		return nil, fmt.Errorf("%s: keep the list in %s until it has come as a whole (TMPDIR names another folder): %w", name, filepath.Dir(file.Name()), err)
 	}
 	_, err = file.Seek(0, io.SeekStart)
 	return file, err
+}
+
+// badRowsShown is how many rows that cannot be used are shown.
+const badRowsShown = 20
+
+// badRows are the rows of a list that cannot be used: how many there are, and the first of them.
+type badRows struct {
+	n     int
+	shown campaign.Findings
+}
+
+func (b *badRows) add(err error) {
+	b.n++
+	var finding campaign.Finding
+	if len(b.shown) < badRowsShown && errors.As(err, &finding) {
+		b.shown = append(b.shown, finding)
+	}
+}
+
+// Error is their number, and each on a line.
+func (b *badRows) Error() string {
+	text := humanize.Comma(int64(b.n)) + "\n" + b.shown.Error()
+	if n := b.n - len(b.shown); n > 0 {
+		text += fmt.Sprintf("\n… and %s more", humanize.Comma(int64(n)))
+	}
+	return text
 }

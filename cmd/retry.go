@@ -16,9 +16,13 @@ func (a *app) retryCommand() *cobra.Command {
 		Use:   "retry NAME --failed | --in-doubt",
 		Short: "Put failed or doubtful recipients back into the queue",
 		Long: `Put recipients back into the queue, for "mailblast resume" to send to. This is your decision: a recipient in doubt may
-have got the message already and then gets it twice. Their last reply is kept in the queue.`,
+have got the message already and then gets it twice. Their last reply is kept in the queue.
+
+Who failed because the address does not exist is on the suppression list and is not sent to even so. If the server was wrong,
+remove the address from the list first.`,
 		Example: `  mailblast report spring-sale --in-doubt     # who they are
   mailblast retry spring-sale --in-doubt
+  mailblast suppress remove ada@example.com && mailblast retry spring-sale --failed
   mailblast resume spring-sale`,
 		Args:              oneArg("the name of one campaign"),
 		ValidArgsFunction: a.campaignNames,
@@ -47,6 +51,10 @@ have got the message already and then gets it twice. Their last reply is kept in
 			if inDoubt {
 				from = store.InDoubt
 			}
+			listed, err := lease.Listed(ctx, from)
+			if err != nil {
+				return err
+			}
 			n, err := lease.Retry(ctx, from)
 			if err != nil {
 				return err
@@ -56,6 +64,9 @@ have got the message already and then gets it twice. Their last reply is kept in
 				return nil
 			}
 			a.say(cmd, "%s: %s put back into the queue; send to them by: mailblast resume %s", args[0], humanize.Comma(n), quoteArg(args[0]))
+			if listed > 0 {
+				a.say(cmd, "  %s on the suppression list, and will be suppressed in place of being sent to. To send to them, remove them from the list before you resume: mailblast suppress remove ADDRESS…", humanize.Comma(listed))
+			}
 			return nil
 		},
 	}

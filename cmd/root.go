@@ -69,13 +69,19 @@ An interrupted run is finished by "mailblast resume", without sending anything t
 		return nil
 	}
 	root.AddCommand(a.sendCommand(), a.resumeCommand(), a.reportCommand(), a.statusCommand(), a.retryCommand(),
-		a.purgeCommand(), a.initCommand(), sinkCommand(), explainCommand(), versionCommand(), statesTopic())
-	for _, c := range root.Commands() {
+		a.suppressCommand(), a.purgeCommand(), a.initCommand(), sinkCommand(), explainCommand(), versionCommand(), statesTopic())
+	classifyErrors(root)
+	return root
+}
+
+// classifyErrors gives the errors of all commands below c their exit codes.
+func classifyErrors(c *cobra.Command) {
+	for _, c := range c.Commands() {
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, args []string) error { return classify(run(c, args)) }
 		}
+		classifyErrors(c)
 	}
-	return root
 }
 
 const shortDefaultDB = "mailblast/queue.db under $XDG_STATE_HOME or ~/.local/state"

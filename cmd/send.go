@@ -19,10 +19,8 @@ import (
 	"mailblast/store"
 )
 
-const (
-	sampleRows  = 100 // are composed before the first message leaves
-	listInvalid = 20  // invalid rows are shown
-)
+// sampleRows are composed before the first message leaves.
+const sampleRows = 100
 
 type sendFlags struct {
 	drainOptions
@@ -41,6 +39,8 @@ func (a *app) sendCommand() *cobra.Command {
 A campaign's name and an address together are sent once: the same command again sends to nobody twice, and to rows that
 are new in the list. Rows that are in the queue already stay as they were loaded; to begin anew with a mended list, before
 anything was sent, remove them with "mailblast purge NAME --force". Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
+
+Nobody on the suppression list is sent to; see "mailblast suppress".
 
 Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
 are waited for as long as --wait says; "mailblast resume" sends to the others later.
@@ -163,7 +163,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return err
 	}
 	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
-	if loaded.Added > loaded.Invalid {
+	if loaded.Added > loaded.Invalid+loaded.Suppressed {
 		// The columns of the queue may be more than those of this list, and in another order.
 		if message, err = a.recompile(ctx, s, file, read); err != nil {
 			return err
@@ -201,7 +201,10 @@ func people(n int64) string {
 }
 
 func loadedWords(l store.Loaded) string {
-	words := []string{people(l.Added-l.Invalid) + " loaded"}
+	words := []string{people(l.Added-l.Invalid-l.Suppressed) + " loaded"}
+	if l.Suppressed > 0 {
+		words = append(words, humanize.Comma(l.Suppressed)+" on the suppression list")
+	}
 	if l.Known > 0 {
 		words = append(words, humanize.Comma(l.Known)+" there already or twice in the list")
 	}
@@ -222,22 +225,21 @@ type loader struct {
 	composer *campaign.Composer
 
 	sampled int
-	invalid int
-	listed  campaign.Findings
+	bad     badRows
 }
 
 // next is what store.Lease.Load asks for.
 func (l *loader) next() (store.Recipient, error) {
 	for {
 		row, err := l.rows.Next()
-		if err == io.EOF && l.invalid > 0 {
+		if err == io.EOF && l.bad.n > 0 {
 			return store.Recipient{}, l.refusal()
 		}
 		if err != nil {
 			return store.Recipient{}, err
 		}
 		switch {
-		case row.Err == nil && l.invalid == 0:
+		case row.Err == nil && l.bad.n == 0:
 			if l.sampled < sampleRows {
 				l.sampled++
 				if _, err := l.composer.Compose(campaign.Recipient{Address: row.Address, Values: row.Values, MessageID: "sample@localhost", Date: time.Now()}); err != nil {
@@ -255,22 +257,13 @@ func (l *loader) next() (store.Recipient, error) {
 			}
 			return store.Recipient{Identity: identity, Address: visible(row.Raw), Values: row.Values, Line: row.Line, Invalid: row.Err.Error()}, nil
 		default:
-			l.invalid++
-			var finding campaign.Finding
-			if len(l.listed) < listInvalid && errors.As(row.Err, &finding) {
-				l.listed = append(l.listed, finding)
-			}
+			l.bad.add(row.Err)
 		}
 	}
 }
 
 func (l *loader) refusal() error {
-	more := ""
-	if n := l.invalid - len(l.listed); n > 0 {
-		more = fmt.Sprintf("\n… and %s more", humanize.Comma(int64(n)))
-	}
-	return usage(fmt.Errorf("rows that cannot be mailed: %s\n%w%s\nNothing was sent. Mend the list, or record such rows as invalid and go on with --skip-invalid",
-		humanize.Comma(int64(l.invalid)), l.listed, more))
+	return usage(fmt.Errorf("rows that cannot be mailed: %w\nNothing was sent. Mend the list, or record such rows as invalid and go on with --skip-invalid", &l.bad))
 }
 
 // enterSandbox puts a throwaway queue and a server inside this process in the place of the real ones.

@@ -108,16 +108,16 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		return nil
 	}
 	t := newTable()
-	t.AppendHeader(table.Row{"CAMPAIGN", "STATE", "SENT", "QUEUED", "DEFERRED", "FAILED", "IN DOUBT", "OTHER", "RATE", "NEXT DUE"})
+	t.AppendHeader(table.Row{"CAMPAIGN", "STATE", "SENT", "QUEUED", "DEFERRED", "FAILED", "IN DOUBT", "SUPPRESSED", "INVALID", "RATE", "NEXT DUE"})
 	var columns []table.ColumnConfig
-	for n := 3; n <= 9; n++ {
+	for n := 3; n <= 10; n++ {
 		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
 	for _, s := range all {
 		c := s.Counts
 		t.AppendRow(table.Row{s.Campaign, s.word(), humanize.Comma(c.Sent), humanize.Comma(c.Queued + c.Claimed + c.Sending), humanize.Comma(c.Deferred),
-			humanize.Comma(c.Failed), humanize.Comma(c.InDoubt), humanize.Comma(c.Suppressed + c.Invalid), fmt.Sprintf("%.0f/s", s.Rate), s.due()})
+			humanize.Comma(c.Failed), humanize.Comma(c.InDoubt), humanize.Comma(c.Suppressed), humanize.Comma(c.Invalid), fmt.Sprintf("%.0f/s", s.Rate), s.due()})
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), t.Render())
 	return err

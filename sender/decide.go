@@ -12,12 +12,14 @@ import (
 // It is pure but for the jitter of the back-off.
 func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict) {
 	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
-	verdict, _ := reply.Classify(stage, r.Code, r.Status, r.Text)
+	means := reply.Explain(stage, r.Code, r.Status, r.Text)
+	verdict := means.Verdict
 	switch {
 	case verdict == reply.Sent && stage == reply.Dot:
 		out.State = store.Sent
 	case verdict == reply.Permanent:
 		out.State = store.Failed
+		out.Suppress = means.Class == reply.HardBounce // and not where only the message was refused
 	case verdict == reply.Throttle, stage == reply.Mail:
 		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
 		// used up, and throttled mail is never given up.

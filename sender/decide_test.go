@@ -25,6 +25,10 @@ func TestDecide(t *testing.T) {
 		{3, reply.Dot, 250, "ok", store.Sent, false, 0},
 		{1, reply.Rcpt, 250, "ok", store.Queued, true, time.Minute},
 		{1, reply.Rcpt, 550, "5.1.1 no such user", store.Failed, false, 0},
+		{1, reply.Dot, 550, "5.1.1 no such user", store.Failed, false, 0},
+		{1, reply.Dot, 554, "5.7.1 message refused by policy", store.Failed, false, 0},
+		{1, reply.Rcpt, 552, "5.3.4 message too big", store.Failed, false, 0},
+		{1, reply.Mail, 550, "5.1.1 no such user", store.Failed, false, 0},
 		{1, reply.Mail, 550, "5.1.8 bad sender", store.Failed, false, 0},
 		{1, reply.Mail, 451, "not now", store.Queued, false, time.Second},
 		{3, reply.Mail, 451, "not now", store.Queued, false, time.Second},
@@ -39,6 +43,9 @@ func TestDecide(t *testing.T) {
 		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
 			j := store.Job{ID: 7, Attempt: c.attempt}
 			out, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
+			if want := c.stage != reply.Mail && c.text == "5.1.1 no such user"; out.Suppress != want {
+				t.Errorf("suppress %v, want %v", out.Suppress, want)
+			}
 			if out.State != c.state || out.Counted != c.counted {
 				t.Errorf("%s, counted %v; want %s, %v", out.State, out.Counted, c.state, c.counted)
 			}
