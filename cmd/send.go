@@ -163,11 +163,10 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return err
 	}
 	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
-	if loaded.Added > loaded.Invalid+loaded.Suppressed {
-		// The columns of the queue may be more than those of this list, and in another order.
-		if message, err = a.recompile(ctx, s, file, read); err != nil {
-			return err
-		}
+	// The columns of the queue may be more than those of this list, and in another order; also when nobody was added, as others may
+	// be left of an earlier run.
+	if message, err = a.recompile(ctx, s, file, read); err != nil {
+		return err
 	}
 	return a.drain(ctx, lease, file, message, t, file.Name, f.drainOptions)
 }
