@@ -40,7 +40,7 @@ A campaign's name and an address together are sent once: the same command again 
 are new in the list. Rows that are in the queue already stay as they were loaded; to begin anew with a mended list, before
 anything was sent, remove them with "mailblast purge NAME --force". Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
 
-Nobody on the suppression list is sent to; see "mailblast suppress".
+Nobody on the suppression list is sent to; see "mailblast suppress". It is a part of the queue, so that a sandbox knows nothing of it.
 
 Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
 are waited for as long as --wait says; "mailblast resume" sends to the others later.
