@@ -7,6 +7,7 @@
 package campaign
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -30,6 +31,7 @@ type File struct {
 	SMTP        SMTP
 	Limits      Limits
 	Delivery    Delivery
+	Rules       []Rule
 
 	source string           // what the file is called in errors
 	places map[string]place // where the value of each key is that the file has; a section's is its key
@@ -133,6 +135,12 @@ type Limits struct {
 type Rate struct {
 	N   int
 	Per time.Duration
+}
+
+// A Rule says what replies mean that Match finds something in: the first that fits decides.
+type Rule struct {
+	Match *regexp.Regexp // of the reply on one line, as report shows it
+	Class string         // throttle, transient, hard_bounce, rejected, auth_or_config
 }
 
 // Delivery is how the queue is drained.

@@ -197,6 +197,30 @@ func (r *reader) password(path string, n *yaml.Node) {
 	}
 }
 
+// rules reads a list of sections.
+func (r *reader) rules(path string, n *yaml.Node) {
+	const most = 100 // each is tried at every refusal
+	l, ok := r.resolve(path, n)
+	switch {
+	case !ok || isNull(l):
+		return
+	case l.Kind != yaml.SequenceNode:
+		r.report(placeOf(n), fmt.Sprintf("%s must be a list, not %s", path, kindOf(l)), "- match: '^450 .*come back tomorrow', and below it, class: transient")
+		return
+	case len(l.Content) > most:
+		r.report(placeOf(n), fmt.Sprintf("%s has %d items; at most %d", path, len(l.Content), most), "")
+		return
+	}
+	for i, n := range l.Content {
+		var rule Rule
+		full := item(path, i)
+		r.file.places[full] = placeOf(n)
+		if r.section(full, placeOf(n), n, r.rule(&rule)) {
+			r.file.Rules = append(r.file.Rules, rule)
+		}
+	}
+}
+
 func (r *reader) backoff(path string, n *yaml.Node) {
 	if b, ok := scalar(r, path, n, parseBackoff); ok {
 		r.file.Delivery.BackoffMin, r.file.Delivery.BackoffMax = b.min, b.max

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		Limits:   Limits{Rates: []Rate{{14, time.Second}, {10000, 24 * time.Hour}}},
 		Delivery: Delivery{Batch: 200, Attempts: 7, BackoffMin: 2 * time.Minute, BackoffMax: 8 * time.Hour, Durability: Process},
+		Rules:    []Rule{{regexp.MustCompile(`^550 5\.7\.1 .*come back tomorrow$`), "throttle"}},
 	}
 	got.source, got.places = "", nil
 	if !reflect.DeepEqual(got, want) {
@@ -302,6 +304,15 @@ func TestParseRefuses(t *testing.T) {
 		{`delivery: {backoff: 5m}`, `c.yaml:7:21: delivery.backoff: "5m" is not a range of durations (as in 1m..4h: the first wait and the longest one)`},
 		{`delivery: {backoff: 4h..1m}`, `c.yaml:7:21: delivery.backoff: "4h..1m" has its longest wait first (the shorter one comes first)`},
 		{`delivery: {backoff: 10ms..1m}`, `c.yaml:7:21: delivery.backoff: "10ms..1m" is not between 1s and 720h`},
+		{`rules: throttle`, `c.yaml:7:8: rules must be a list, not a single value (- match: '^450 .*come back tomorrow', and below it, class: transient)`},
+		{"rules:\n  - match: a\n    class: slow", `c.yaml:9:12: rules[0].class: "slow" is not throttle, transient, hard_bounce, rejected or auth_or_config`},
+		{"rules:\n  - match: a\n    class: hard_bounces", `c.yaml:9:12: rules[0].class: "hard_bounces" is not throttle, transient, hard_bounce, rejected or auth_or_config (did you mean "hard_bounce"?)`},
+		{"rules:\n  - match: a(\n    class: throttle", "c.yaml:8:12: rules[0].match: \"a(\" is not a regular expression: missing closing ): `a(` (the syntax is that of Go (RE2), without look-ahead and back-references)"},
+		{"rules:\n  - match: a*\n    class: throttle", `c.yaml:8:12: rules[0].match: "a*" finds something in every reply (say what stands in those that are meant)`},
+		{"rules:\n  - {match: a, class: throttle}\n  - {match: b}", `c.yaml:9:5: missing key "rules[1].class" (below rules[1]:, as in class: transient)`},
+		{"rules:\n  - {match: a, class: throttle, scope: server}", `c.yaml:8:33: unknown key "rules[0].scope"`},
+		{"rules:\n  - throttle", `c.yaml:8:5: rules[0] must have keys of its own, not a single value (write them below it, indented)`},
+		{"rules:\n" + strings.Repeat("  - {match: a, class: throttle}\n", 101), `c.yaml:8:3: rules has 101 items; at most 100`},
 		{`delivery: {durability: lax}`, `c.yaml:7:24: delivery.durability: "lax" is not strict or process`},
 	}
 	for _, tt := range tests {

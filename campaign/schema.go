@@ -52,6 +52,15 @@ func (r *reader) schema() []key {
 			{name: "backoff", read: r.backoff},
 			{name: "durability", read: value(r, &f.Delivery.Durability, oneOf(Strict, Process))},
 		}},
+		{name: "rules", read: r.rules},
+	}
+}
+
+// rule is the keys of one item of rules.
+func (r *reader) rule(to *Rule) []key {
+	return []key{
+		{name: "match", example: `match: '^450 .*come back tomorrow'`, read: value(r, &to.Match, parsePattern)},
+		{name: "class", example: "class: transient", read: value(r, &to.Class, oneOf("throttle", "transient", "hard_bounce", "rejected", "auth_or_config"))},
 	}
 }
 

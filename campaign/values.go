@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/mail"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -202,6 +203,18 @@ func parseHelo(s string) (string, error) {
 		}
 	}
 	return name, nil
+}
+
+// parsePattern reads a regular expression.
+func parsePattern(s string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(s)
+	switch {
+	case err != nil:
+		return nil, fault{problem: "is not a regular expression", detail: strings.TrimPrefix(err.Error(), "error parsing regexp: "), hint: "the syntax is that of Go (RE2), without look-ahead and back-references"}
+	case re.MatchString(""):
+		return nil, fault{problem: "finds something in every reply", hint: "say what stands in those that are meant"}
+	}
+	return re, nil
 }
 
 // oneOf reads one of a few words.

@@ -2,14 +2,17 @@ package cmd
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"mailblast/campaign"
 	"mailblast/sender/reply"
 )
 
@@ -19,7 +22,8 @@ const maxExplainLine = 128 << 10
 const explainLong = `What a server's reply means, and what mailblast does when it gets it.
 
 The reply is given as the server wrote it: a code, an enhanced status code where there is one, and the text. Without an argument
-the replies are read from standard input, one a line. A reply of several lines is written on one, with \n between them.
+the replies are read from standard input, one a line. A reply of several lines is written on one, with \n between them. One whose
+code got lost is judged by its words, where they say enough.
 
   CLASS           MEANS
   sent            the server took the message
@@ -28,6 +32,12 @@ the replies are read from standard input, one a line. A reply of several lines i
   hard_bounce     the recipient does not exist any more; the address goes on the suppression list
   rejected        this message, or its sender, is refused for good
   auth_or_config  nothing can be sent until a person acts, or the quota of the day is new
+
+The campaign file can have rules of its own, which are asked first; --campaign tries them:
+
+  rules:
+    - match: '^550 5\.7\.1 .*come back tomorrow'   # RE2, of the reply on one line as the report shows it
+      class: throttle                             # or another of those above
 
 A bad line is reported with its number, the others go on, and the exit status is 2.`
 
@@ -40,11 +50,14 @@ const explainExample = `  # One reply
   # The answer to the log-in
   mailblast explain --stage auth '550 5.7.1 go away'
 
+  # By the rules of a campaign file
+  mailblast explain --campaign campaign.yaml '550 5.7.1 come back tomorrow'
+
   # A file of replies, as JSON, counted by class
   mailblast explain --format json < replies.txt | jq -r .class | sort | uniq -c`
 
 func explainCommand() *cobra.Command {
-	var stage, format string
+	var stage, format, file string
 	cmd := &cobra.Command{
 		Use:     "explain [REPLY]",
 		Short:   "Say what a server's reply means and what mailblast does about it",
@@ -55,6 +68,11 @@ func explainCommand() *cobra.Command {
 			e, err := newExplainer(cmd.OutOrStdout(), stage, format)
 			if err != nil {
 				return usage(err)
+			}
+			if file != "" {
+				if e.replies, err = classifierOf(file); err != nil {
+					return usage(err)
+				}
 			}
 			if len(args) == 0 {
 				return e.explainLines(cmd.InOrStdin(), cmd.ErrOrStderr())
@@ -67,8 +85,29 @@ func explainCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&stage, "stage", "", "`stage` at which the reply was given: connect, ehlo, starttls, auth, mail, rcpt, data, dot or rset (default rcpt)")
+	flags.StringVar(&file, "campaign", "", "campaign `file` whose rules are asked first")
 	flags.StringVar(&format, "format", "table", "`table`, or json: one object a line")
 	return cmd
+}
+
+// classifierOf knows the rules of a campaign file. They are tried where the secrets of the campaign may not be at hand: a variable that is
+// missing is no fault here.
+func classifierOf(path string) (*reply.Classifier, error) {
+	source, err := readSource(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := campaign.Parse(path, source, os.LookupEnv)
+	if err != nil {
+		anything := func(name string) (string, bool) { return cmp.Or(os.Getenv(name), "unset"), true }
+		if lenient, again := campaign.Parse(path, source, anything); again == nil {
+			f, err = lenient, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return classifierFor(f), nil
 }
 
 // An explained reply is what explain prints. The fields are part of the contract with scripts.
@@ -85,14 +124,15 @@ type explained struct {
 
 // An explainer explains one reply after the other.
 type explainer struct {
-	out   io.Writer
-	stage reply.Stage
-	json  bool
-	after bool // something was printed already
+	out     io.Writer
+	replies *reply.Classifier
+	stage   reply.Stage
+	json    bool
+	after   bool // something was printed already
 }
 
 func newExplainer(out io.Writer, stage, format string) (*explainer, error) {
-	e := &explainer{out: out, stage: reply.Rcpt}
+	e := &explainer{out: out, replies: reply.NewClassifier(nil), stage: reply.Rcpt}
 	if stage != "" {
 		var err error
 		if e.stage, err = reply.ParseStage(stage); err != nil {
@@ -114,16 +154,27 @@ var errNotUnderstood = errors.New("not every line is a reply: a line starts with
 
 // explainLines explains every line of in. Bad lines are reported to problems, and make the returned error.
 func (e *explainer) explainLines(in io.Reader, problems io.Writer) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxExplainLine)
-	bad, n := 0, 0
-	for lines.Scan() {
-		n++
-		line := strings.TrimSpace(lines.Text())
-		if line == "" {
-			continue
+	lines := bufio.NewReaderSize(in, maxExplainLine)
+	bad := 0
+	for n := 1; ; n++ {
+		line, more, err := lines.ReadLine()
+		tooLong := more
+		for more && err == nil {
+			_, more, err = lines.ReadLine()
 		}
-		err := e.explain(line)
+		text := strings.TrimSpace(string(line))
+		switch {
+		case err == io.EOF && bad > 0:
+			return usage(errNotUnderstood)
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading standard input at line %d: %w", n, err)
+		case tooLong:
+			err = fmt.Errorf("%w: line longer than %d octets", reply.ErrSyntax, maxExplainLine)
+		case text != "":
+			err = e.explain(text)
+		}
 		if err == nil {
 			continue
 		}
@@ -133,28 +184,22 @@ func (e *explainer) explainLines(in io.Reader, problems io.Writer) error {
 		bad++
 		fmt.Fprintf(problems, "standard input:%d: %v\n", n, err)
 	}
-	switch err := lines.Err(); {
-	case errors.Is(err, bufio.ErrTooLong):
-		return usage(fmt.Errorf("standard input:%d: line longer than %d octets", n+1, maxExplainLine))
-	case err != nil:
-		return fmt.Errorf("reading standard input after line %d: %w", n, err)
-	case bad > 0:
-		return usage(errNotUnderstood)
-	}
-	return nil
 }
 
 // explain prints what one reply means.
 func (e *explainer) explain(line string) error {
-	r, err := reply.Parse(strings.ReplaceAll(line, `\n`, "\n"))
+	r, err := parseReply(line)
 	if err != nil {
 		return err
 	}
-	means := reply.Explain(e.stage, r.Code, r.Status, r.Text)
+	means := e.replies.Explain(e.stage, r.Code, r.Status, r.Text)
+	if means.Rule == reply.NoRule {
+		return fmt.Errorf("%w: no three-digit code at the start, and words that do not say what it means: %q", reply.ErrSyntax, r.Text[:min(len(r.Text), 80)])
+	}
 	x := explained{
-		Reply: r.String(), Code: r.Code, Status: r.Status,
+		Reply: strings.TrimPrefix(r.String(), "000 "), Code: r.Code, Status: r.Status,
 		Class: string(means.Class), Scope: means.Scope.String(), Rule: means.Rule,
-		Action: action(means), reason: means.Reason,
+		Action: action(means) + wish(means, r.Text), reason: means.Reason,
 	}
 	if e.json {
 		enc := json.NewEncoder(e.out)
@@ -162,6 +207,47 @@ func (e *explainer) explain(line string) error {
 		return enc.Encode(x)
 	}
 	return e.table(x)
+}
+
+// parseReply reads a reply on one line. Logs and people write those of several lines in several ways: the lines after the first may or may
+// not begin with the code.
+func parseReply(line string) (reply.Reply, error) {
+	if !startsWithCode(line) {
+		return parseCodeless(line)
+	}
+	lines := strings.Split(strings.ReplaceAll(line, `\n`, "\n"), "\n")
+	if len(lines) == 1 {
+		return reply.Parse(line)
+	}
+	code := line[:3]
+	for i, l := range lines {
+		if rest, ok := strings.CutPrefix(l, code); ok && (rest == "" || rest[0] == ' ' || rest[0] == '-') {
+			l = strings.TrimLeft(rest, " -")
+		}
+		mark := "-"
+		if i == len(lines)-1 {
+			mark = " "
+		}
+		lines[i] = code + mark + l
+	}
+	return reply.Parse(strings.Join(lines, "\n"))
+}
+
+// startsWithCode reports whether s starts like a reply, even one that is wrong.
+func startsWithCode(s string) bool {
+	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	return digits > 0 && !strings.HasPrefix(s[digits:], ".") || s == ""
+}
+
+// parseCodeless reads what is left of a reply whose code is missing: its code is 0.
+func parseCodeless(line string) (reply.Reply, error) {
+	code := "450 "
+	if line[0] == '5' {
+		code = "550 " // 5.1.1 user unknown
+	}
+	r, err := reply.Parse(code + strings.ReplaceAll(line, `\n`, " "))
+	r.Code = 0
+	return r, err
 }
 
 func (e *explainer) table(x explained) error {
@@ -201,4 +287,20 @@ func action(e reply.Explanation) string {
 		return "count the recipient as failed; put the address on the suppression list, so that it is not mailed again"
 	}
 	return "count the recipient as failed; the address may be good, the message or its sender was refused"
+}
+
+// wish is what the server says about when to come back.
+func wish(e reply.Explanation, text string) string {
+	if e.Class != reply.Throttled && e.Class != reply.Transient && e.Class != reply.AuthOrConfig {
+		return ""
+	}
+	switch after, exact := reply.RetryAfter(text); {
+	case after == 0:
+		return ""
+	case exact:
+		return fmt.Sprintf(" (the server asks for %v)", after)
+	case e.Class == reply.AuthOrConfig:
+		return fmt.Sprintf(" (the quota is new within %v)", after)
+	}
+	return ""
 }

@@ -15,6 +15,7 @@ import (
 
 	"mailblast/campaign"
 	"mailblast/sender"
+	"mailblast/sender/reply"
 	"mailblast/sender/smtp"
 	"mailblast/store"
 )
@@ -68,7 +69,8 @@ func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transpor
 	c := smtp.Config{
 		Host: f.SMTP.Host, Port: f.SMTP.Port, Security: smtp.Security(f.SMTP.Security),
 		Username: f.SMTP.Username, Password: string(f.SMTP.Password), Helo: f.SMTP.Helo,
-		TLS: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		Replies: classifierFor(f),
+		TLS:     &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
 	if c.Helo == "" {
 		c.Helo = hostName()
@@ -84,6 +86,15 @@ func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transpor
 		}
 	}
 	return Transport{c}, nil
+}
+
+// classifierFor knows the campaign's own rules for replies.
+func classifierFor(f *campaign.File) *reply.Classifier {
+	own := make([]reply.OwnRule, len(f.Rules))
+	for i, r := range f.Rules {
+		own[i] = reply.OwnRule{Name: fmt.Sprintf("rules[%d]", i), Match: r.Match, Class: reply.Class(r.Class)}
+	}
+	return reply.NewClassifier(own)
 }
 
 // hostName is this host's name for EHLO, as far as it is one that a server could accept.
@@ -180,7 +191,7 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	stopped := sender.Run(work, ctx, queue, t, sender.Options{
 		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection,
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
-		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Log: p.log, Stats: stats,
+		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)

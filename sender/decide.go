@@ -8,22 +8,33 @@ import (
 	"mailblast/store"
 )
 
+// quotaMost is how long a recipient waits at most for a quota to be new: no server says when its day began, and somebody may buy
+// more.
+const quotaMost = time.Hour
+
 // decide says what becomes of a recipient by a server's reply, and repeats the verdict for what follows for the others.
 // It is pure but for the jitter of the back-off.
 func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict) {
+	e := o.Replies.Explain(stage, r.Code, r.Status, r.Text)
+	verdict := e.Verdict
+	var quota time.Duration
+	if verdict == reply.Stop {
+		quota, _ = reply.RetryAfter(r.Text)
+	}
 	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
-	means := reply.Explain(stage, r.Code, r.Status, r.Text)
-	verdict := means.Verdict
 	switch {
 	case verdict == reply.Sent && stage == reply.Dot:
 		out.State = store.Sent
 	case verdict == reply.Permanent:
 		out.State = store.Failed
-		out.Suppress = means.Class == reply.HardBounce // and not where only the message was refused
+		out.Suppress = e.Class == reply.HardBounce // and not where only the message was refused
 	case verdict == reply.Throttle, stage == reply.Mail:
 		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
 		// used up, and throttled mail is never given up.
 		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
+	case verdict == reply.Stop && quota > 0:
+		// The quota of the day, or of the hour, is used up. Nobody is to fail for that.
+		out.State, out.Due = store.Queued, now.Add(min(quota, quotaMost))
 	default:
 		o.again(&out, now)
 	}

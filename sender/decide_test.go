@@ -2,6 +2,7 @@ package sender
 
 import (
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 func TestDecide(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour}
+	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour, Replies: reply.NewClassifier(nil)}
 	for _, c := range []struct {
 		attempt int
 		stage   reply.Stage
@@ -37,6 +38,8 @@ func TestDecide(t *testing.T) {
 		{2, reply.Data, 451, "not now", store.Queued, true, 2 * time.Minute},
 		{3, reply.Dot, 451, "not now", store.Failed, false, 0},
 		{1, reply.Rcpt, 554, "Relay access denied", store.Queued, true, time.Minute},
+		{3, reply.Dot, 454, "Throttling failure: Daily message quota exceeded.", store.Queued, false, time.Hour},
+		{3, reply.Rcpt, 550, "5.4.5 Daily limit reached, try again in 10 minutes", store.Queued, false, 10 * time.Minute},
 		{3, reply.Rcpt, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
 		{9, reply.Dot, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
 	} {
@@ -56,6 +59,29 @@ func TestDecide(t *testing.T) {
 				t.Errorf("due after %v, want %v", out.Due.Sub(now), c.delay)
 			}
 		})
+	}
+}
+
+// A dead address goes on the suppression list and a refused message does not; a user's own rule is asked first.
+func TestDecideDead(t *testing.T) {
+	o := Options{Attempts: 3, Replies: reply.NewClassifier([]reply.OwnRule{
+		{Name: "rules[0]", Match: regexp.MustCompile(`^550 5\.1\.1 closed on Sundays`), Class: reply.Throttled},
+		{Name: "rules[1]", Match: regexp.MustCompile(`left the club`), Class: reply.HardBounce},
+	})}.withDefaults()
+	for _, c := range []struct {
+		r        reply.Reply
+		state    store.State
+		suppress bool
+	}{
+		{reply.Reply{Code: 250}, store.Sent, false},
+		{reply.Reply{Code: 550, Status: "5.1.1", Text: "no such user"}, store.Failed, true},
+		{reply.Reply{Code: 550, Status: "5.7.1", Text: "spam"}, store.Failed, false},
+		{reply.Reply{Code: 550, Status: "5.1.1", Text: "closed on Sundays"}, store.Queued, false},
+		{reply.Reply{Code: 450, Text: "he left the club"}, store.Failed, true},
+	} {
+		if out, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Suppress != c.suppress {
+			t.Errorf("%s: %s, suppress %v; want %s, %v", c.r, out.State, out.Suppress, c.state, c.suppress)
+		}
 	}
 }
 

@@ -71,6 +71,7 @@ type Options struct {
 	Wait                  time.Duration // how long to stay for recipients that are due later
 	Limit                 int           // at most so many messages are tried; 0: no limit
 	Compose               func() Compose
+	Replies               *reply.Classifier // nil: one without rules of the user's own
 	Log                   *slog.Logger
 	Stats                 *Stats // is kept up to date for whoever shows progress; may be nil
 }
@@ -155,6 +156,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BackoffMax == 0 {
 		o.BackoffMax = 4 * time.Hour
+	}
+	if o.Replies == nil {
+		o.Replies = reply.NewClassifier(nil)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -303,7 +303,7 @@ func (w *worker) failed(err error) {
 	var e *reply.Error
 	if errors.As(err, &e) && e.Final {
 		// Some servers say 5xx to one connection too many; the others go on.
-		if verdict, _ := reply.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
+		if verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
 			w.stop("the server cannot be used", err)
 			return
 		}

@@ -1,6 +1,10 @@
 package reply
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+	"sync"
+)
 
 // A Class is a verdict and its scope in the word that a person uses.
 type Class string
@@ -23,12 +27,32 @@ type Explanation struct {
 	Reason  string // what the rule stands on: RFC, server or provider
 }
 
+// A Classifier knows what replies mean: by the user's own rules first, then by what providers say of their replies (providers.tsv),
+// then by what any server means (rules.go). Goroutines may share one. What it knows is got ready at the first refusal it
+// is asked about, which takes some milliseconds.
+type Classifier struct {
+	own  []OwnRule
+	book func() *rulebook
+}
+
+// NewClassifier makes a classifier with rules of the user's own, the first that fits deciding; own may be nil.
+func NewClassifier(own []OwnRule) *Classifier {
+	return &Classifier{own: own, book: sync.OnceValue(newRulebook)}
+}
+
+// An OwnRule gives a class to every reply that Match finds something in. It is shown the reply as Reply.String writes it.
+type OwnRule struct {
+	Name  string // for Explanation.Rule
+	Match *regexp.Regexp
+	Class Class
+}
+
 // Classify says what becomes of the recipient after a reply, and how much else it hits. See Explain.
-func Classify(stage Stage, code int, status, text string) (Verdict, Scope) {
+func (c *Classifier) Classify(stage Stage, code int, status, text string) (Verdict, Scope) {
 	if code/100 == 2 {
 		return Sent, Message
 	}
-	e := Explain(stage, code, status, text)
+	e := c.Explain(stage, code, status, text)
 	return e.Verdict, e.Scope
 }
 
@@ -40,17 +64,39 @@ func Classify(stage Stage, code int, status, text string) (Verdict, Scope) {
 //
 // The stage says whom it hits: before MAIL there is no message yet, so a refusal is about the session, and what would be permanent
 // stops the sending instead of failing the recipients one after the other.
-func Explain(stage Stage, code int, status, text string) Explanation {
+func (c *Classifier) Explain(stage Stage, code int, status, text string) Explanation {
 	if code/100 == 2 {
 		return Explanation{Class: Accepted, Verdict: Sent, Scope: Message, Rule: "accepted", Reason: "the server took it (RFC 5321 section 4.2.1)"}
 	}
-	said, inside := words(text)
 	status = strings.TrimPrefix(status, "#")
+	if len(c.own) > 0 {
+		line := Reply{Code: code, Status: status, Text: text}.String()
+		for i := range c.own {
+			if r := &c.own[i]; r.Match.MatchString(line) {
+				return inStage(stage, &rule{name: r.Name, class: r.Class, scope: r.Class.scope(), why: "a rule of the campaign file"})
+			}
+		}
+	}
+	said, inside := words(text)
 	if statusLen(status) != len(status) || status == "" {
 		status = inside
 	}
-	r := decide(stage, severity(code, status), code, status, said)
-	return inStage(stage, r)
+	book := c.book()
+	if r := book.ofProvider(code, status, text); r != nil {
+		return inStage(stage, r)
+	}
+	return inStage(stage, book.decide(stage, severity(code, status), code, status, said))
+}
+
+// scope is how much a class hits when nothing else is known.
+func (c Class) scope() Scope {
+	switch c {
+	case HardBounce:
+		return Recipient
+	case Throttled, AuthOrConfig:
+		return Server
+	}
+	return Message
 }
 
 // severity returns '4' or '5': the class of the code, or of the enhanced status when there is no such code.
@@ -65,15 +111,14 @@ func severity(code int, status string) byte {
 }
 
 // decide returns the first rule that fits.
-func decide(stage Stage, severity byte, code int, status, said string) *rule {
-	book := rules()
+func (book *rulebook) decide(stage Stage, severity byte, code int, status, said string) *rule {
 	reading := book.read(said)
 	for i := range book.rules {
 		r := &book.rules[i]
 		if strings.IndexByte(r.codes, severity) < 0 {
 			continue
 		}
-		if prefix, any := strings.CutSuffix(r.status, "*"); r.status != "" && r.status != status && !(any && strings.HasPrefix(status, prefix)) {
+		if !r.fitsStatus(status) {
 			continue
 		}
 		if r.match != nil && !reading.matches(r.match) || reading.matches(r.veto) {
@@ -90,6 +135,8 @@ func decide(stage Stage, severity byte, code int, status, said string) *rule {
 // byCode is for replies that say nothing.
 func byCode(stage Stage, severity byte, code int, status string) *rule {
 	switch {
+	case code == 0 && status == "":
+		return &nothing
 	case severity == '4':
 		return &passing
 	case stage == Auth, logInCode(code):
@@ -106,7 +153,11 @@ func logInCode(code int) bool {
 	return code == 525 || code == 530 || code == 534 || code == 535 || code == 538
 }
 
+// NoRule is the Rule of an Explanation of something that has no code and says nothing that is known.
+const NoRule = "no-code"
+
 var (
+	nothing = rule{name: NoRule, class: Transient, scope: Message, why: "it has no code, and says nothing that is known"}
 	passing = rule{name: "code-4xx", class: Transient, scope: Message, why: "not now (RFC 5321 section 4.2.1)"}
 	refused = rule{name: "code-5xx", class: Rejected, scope: Message, why: "refused; it does not say that the recipient is unknown (RFC 5321 section 4.2.1)"}
 	logIn   = rule{name: "code-auth", class: AuthOrConfig, scope: Server, why: "the log-in was refused, or is missing (RFC 4954 section 6)"}

@@ -226,12 +226,13 @@ var meanings = []struct {
 }
 
 func TestExplain(t *testing.T) {
+	classifier := NewClassifier(nil)
 	for _, c := range meanings {
 		reply, err := Parse(strings.TrimSpace(strings.Join([]string{itoa(c.code), c.text}, " ")))
 		if err != nil {
 			t.Fatalf("%d %s: %v", c.code, c.text, err)
 		}
-		e := Explain(Rcpt, reply.Code, reply.Status, reply.Text)
+		e := classifier.Explain(Rcpt, reply.Code, reply.Status, reply.Text)
 		if e.Class != c.want {
 			t.Errorf("%d %s\n\tis %s by rule %s, want %s", c.code, c.text, e.Class, e.Rule, c.want)
 		}
@@ -243,6 +244,7 @@ func itoa(n int) string {
 
 // The same reply about somebody else, in other letters, means the same.
 func TestExplainIsAboutMeaning(t *testing.T) {
+	classifier := NewClassifier(nil)
 	others := strings.NewReplacer(
 		"bob@example.org", "spam.full.unknown+blocked@quota-exceeded.example.com", "news@example.com", "relay@greylist.example.net",
 		"192.0.2.7", "2001:db8::17", "198.51.100.9", "203.0.113.254", "mx.example.net", "too-many.connections.example.org", "mx1.example.net", "policy.example.com",
@@ -251,7 +253,7 @@ func TestExplainIsAboutMeaning(t *testing.T) {
 	for _, c := range meanings {
 		for _, text := range []string{strings.ToUpper(c.text), strings.ToLower(c.text), others.Replace(c.text), strings.ReplaceAll(c.text, " ", "  "), c.text + " [7f3b2c91aa]", strings.ReplaceAll(c.text, "'", "’")} {
 			status, said := splitStatus(c.code, text)
-			if e := Explain(Rcpt, c.code, status, said); e.Class != c.want {
+			if e := classifier.Explain(Rcpt, c.code, status, said); e.Class != c.want {
 				t.Errorf("%d %s\n\tis %s by rule %s, want %s", c.code, text, e.Class, e.Rule, c.want)
 			}
 		}
@@ -260,14 +262,16 @@ func TestExplainIsAboutMeaning(t *testing.T) {
 
 // An enhanced status code means the same inside the text, where some servers write it, as in front.
 func TestExplainStatusInText(t *testing.T) {
+	classifier := NewClassifier(nil)
 	for _, text := range []string{"sorry (#5.1.1)", "5.1.1 sorry", "sorry, 5.1.1", "#5.1.1"} {
-		if e := Explain(Rcpt, 550, "", text); e.Class != HardBounce {
+		if e := classifier.Explain(Rcpt, 550, "", text); e.Class != HardBounce {
 			t.Errorf("%s is %s by rule %s, want hard_bounce", text, e.Class, e.Rule)
 		}
 	}
 }
 
 func TestExplainStages(t *testing.T) {
+	classifier := NewClassifier(nil)
 	const unknown, spam, blocked, slow, later = "user unknown", "looks like spam", "blocked", "too many connections", "try again later"
 	for _, c := range []struct {
 		stage   Stage
@@ -304,12 +308,12 @@ func TestExplainStages(t *testing.T) {
 		{Rcpt, -1, "", Transient, Retry, Message},
 	} {
 		want := Explanation{Class: c.class, Verdict: c.verdict, Scope: c.scope}
-		got := Explain(c.stage, c.code, "", c.text)
+		got := classifier.Explain(c.stage, c.code, "", c.text)
 		got.Rule, got.Reason = "", ""
 		if got != want {
 			t.Errorf("%d %q at %s: %+v, want %+v", c.code, c.text, c.stage, got, want)
 		}
-		if verdict, scope := Classify(c.stage, c.code, "", c.text); verdict != got.Verdict || scope != got.Scope {
+		if verdict, scope := classifier.Classify(c.stage, c.code, "", c.text); verdict != got.Verdict || scope != got.Scope {
 			t.Errorf("%d %q at %s: Classify and Explain differ", c.code, c.text, c.stage)
 		}
 	}
@@ -318,7 +322,7 @@ func TestExplainStages(t *testing.T) {
 // No rule may speak for a code that it has no right to, nor go without saying why.
 func TestRules(t *testing.T) {
 	seen := map[string]bool{}
-	for _, r := range rules().rules {
+	for _, r := range newRulebook().rules {
 		switch {
 		case seen[r.name]:
 			t.Errorf("two rules are called %s", r.name)
@@ -337,7 +341,7 @@ func TestRules(t *testing.T) {
 
 // What the filter of a pattern says no to, the pattern itself does not match.
 func TestFilterHidesNothing(t *testing.T) {
-	book := rules()
+	book := newRulebook()
 	for _, c := range meanings {
 		said, _ := words(c.text)
 		reading := book.read(said)
@@ -377,14 +381,15 @@ func TestWords(t *testing.T) {
 }
 
 func FuzzClassify(f *testing.F) {
+	classifier := NewClassifier(nil)
 	for _, c := range meanings {
 		f.Add(int(Rcpt), c.code, "", c.text)
 	}
 	f.Add(int(Auth), 535, "5.7.8", "no")
 	f.Add(-1, -1, "9.9.9", "\xff<@http://.'")
 	f.Fuzz(func(t *testing.T, stage, code int, status, text string) {
-		e := Explain(Stage(stage), code, status, text)
-		verdict, scope := Classify(Stage(stage), code, status, text)
+		e := classifier.Explain(Stage(stage), code, status, text)
+		verdict, scope := classifier.Classify(Stage(stage), code, status, text)
 		switch {
 		case verdict != e.Verdict || scope != e.Scope:
 			t.Fatalf("Classify says %d, %d, Explain %+v", verdict, scope, e)

@@ -13,7 +13,7 @@ var lexicon = strings.NewReplacer(
 		addressees?|alias(?:es)?|customers?|subscribers?|persons?|employees?|destinations?|email(?: id)?|local part|
 		mail ?address)`,
 	"{destinataire}", `
-		\b(?:destinataires?|adresse|utilisateur|compte|boite|empfanger\w*|benutzer|postfach|mailadresse|usuario|
+		\b(?:destinataires?|adresse|utilisateur|compte|boite|empfanger\w*|benutzer|postfach|mailadresse|teilnehmer|usuario|
 		destinatario|cuenta|buzon|conta|caixa|utente|casella|indirizzo|uzytkownik|skrzynka|gebruiker|anvandare)`,
 	// Whoever sends it, and what is theirs.
 	"{sender}", `
@@ -27,9 +27,9 @@ var lexicon = strings.NewReplacer(
 		inactive|invalid\w*|disabled|deactivated|de activated|discontinued|suspended|terminated|closed|expired|archive[de]e?|
 		deleted|removed|abandoned|retired|undeliverable|unroute?able|unavailable|has left|has moved)`,
 	"{inconnu}", `
-		(?:inconnu\w*|introuvable|existe pas|pas valide|unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht|
+		(?:inconnu\w*|introuvable|existe pas|pas valide|invalide\b|non valid[eo]|ungultig\w*|invalid[oa]\b|no valid[oa]|unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht|
 		no existe|desconocid\w*|desconhecid\w*|nao existe|sconosciut\w*|inesistent\w*|inexistente|non esiste|nie istnieje|
-		onbekend|bestaat niet)`,
+		onbekend|bestaat niet|okand|finns inte|nie ma|neexistuje|nem letezik|не существует|не найден)`,
 	"{nosuch}", `
 		\b(?:no such(?: a)?|there is no|unknown|unknow|invalid|non ?exist[ea]nt|inactive|disabled|deactivated|suspended|
 		nonexisting|not existing|not a (?:valid|known|local)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
@@ -56,7 +56,7 @@ var lexicon = strings.NewReplacer(
 		\b(?:anti ?spam|spam\w*|unsolicited|non sollicite\w*|ube\b|uce\b|junk|bulk|virus\w*|malware|malicious|phish\w*|
 		infected|trojan|viagra|scam|fraud\w*|spoof\w*|forge[dr]\w*|abus\w+|hijack\w*|black ?list\w*|block ?list\w*|
 		deny ?list\w*|dnsbl|rbl|rbls|spamhaus|spamcop|barracuda(?:central)?|sorbs|uribl|surbl|invaluement|cloudmark|
-		bad reputation|reputation)`,
+		bad reputation|reputation|indesirable\w*|pourriel|no deseado|indesiderat\w*|unerwunscht\w*)`,
 	"{proof}", `
 		\b(?:spf|dkim|dmarc|arc seal|bimi|sender id\b|domainkeys|ptr|rdns|resource records?|invalid dns|reverse dns|
 		reverse lookup|reverse hostname|authentication (?:level|results?|checks?|policy)|(?:email|mail|message|sender|
@@ -76,11 +76,11 @@ var lexicon = strings.NewReplacer(
 		message|mail|email|volume|rate) (?:limit|quota|threshold))|(?:volume|traffic|throughput|message rate)\b{near}{excess}|
 		(?:again|wait|retry)(?: in)? \d\d? sec\w*|no more than \d+ (?:messages|mails|emails)|(?:unexpected|high|excessive|
 		large|unusual|increased) volume|(?:reduce|lower|decrease){near}(?:rate|volume|speed|traffic|amount)|
-		volume{near}complaints?`,
+		volume{near}complaints?|{limit}{near}(?:requests|messages|mail|emails|connections) from (?:your|this|#)`,
 	// A word against taking a reply for the recipient's death.
 	"{doubt}", `
 		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|
-		no valid recipients?|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
+		no valid recipients?|(?:may|might) not|check failed|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
 		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*)\b`,
 	// To pass by itself.
 	"{later}", `

@@ -230,18 +230,28 @@ func answerOf(b bool) answer {
 func (m *matcher) read(text string) *reading {
 	r := &reading{matcher: m, matched: make([]answer, len(m.patterns))}
 	for part := range strings.SplitSeq(text, ".") {
-		s := sentence{text: strings.TrimSpace(part)}
-		if s.text == "" {
-			continue
-		}
-		for i := 0; i+3 <= len(s.text); i++ {
-			h := trigram(s.text[i:])
-			s.seen[h/64] |= 1 << (h % 64)
-		}
-		s.holds = make([]answer, len(m.clauses))
-		r.sentences = append(r.sentences, s)
+		r.add(strings.TrimSpace(part))
 	}
 	return r
+}
+
+// readWhole reads a text in which a full stop ends nothing.
+func (m *matcher) readWhole(text string) *reading {
+	r := &reading{matcher: m, matched: make([]answer, len(m.patterns))}
+	r.add(text)
+	return r
+}
+
+func (r *reading) add(text string) {
+	if text == "" {
+		return
+	}
+	s := sentence{text: text, holds: make([]answer, len(r.matcher.clauses))}
+	for i := 0; i+3 <= len(text); i++ {
+		h := trigram(text[i:])
+		s.seen[h/64] |= 1 << (h % 64)
+	}
+	r.sentences = append(r.sentences, s)
 }
 
 // matches reports whether one of the patterns matches.

@@ -2,7 +2,7 @@ package reply
 
 import (
 	"slices"
-	"sync"
+	"strings"
 )
 
 // A rule says what a reply means. The first rule that fits decides, so their order is part of their meaning:
@@ -25,21 +25,29 @@ type rule struct {
 	match, veto []int // patterns of the rulebook's matcher
 }
 
-// A rulebook is the table with its patterns compiled.
-type rulebook struct {
-	*matcher
-	rules []rule
+// fitsStatus reports whether the rule is about this enhanced status code.
+func (r *rule) fitsStatus(status string) bool {
+	if prefix, any := strings.CutSuffix(r.status, "*"); any {
+		return strings.HasPrefix(status, prefix)
+	}
+	return r.status == "" || r.status == status
 }
 
-// rules gives the rulebook, which is made once, at the first reply that needs it.
-var rules = sync.OnceValue(func() *rulebook {
-	book := &rulebook{matcher: newMatcher(), rules: slices.Clone(table)}
+// A rulebook is what a Classifier knows, with its patterns compiled.
+type rulebook struct {
+	*matcher
+	rules     []rule
+	providers *providerBook
+}
+
+func newRulebook() *rulebook {
+	book := &rulebook{matcher: newMatcher(), rules: slices.Clone(table), providers: newProviderBook()}
 	for i := range book.rules {
 		r := &book.rules[i]
 		r.match, r.veto = book.compile(r.text), book.compile(r.unless)
 	}
 	return book
-})
+}
 
 var table = []rule{
 	// What stops everything until a person acts or a day passes.
@@ -61,11 +69,11 @@ var table = []rule{
 		name: "sending-quota", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
 			(?:sending|send|submission|submit|relay\w*|outbound|outgoing|plan|package|account|smtp) ?(?:message |mail |
-			email )?(?:quota|credits?|allowance|limit)\w* ?(?:is |has been |have been |was )?(?:fully )?{excess}|
+			email )?(?:quota|credits?|allowance|limit)\w*(?: \w+){0,5} {excess}|
 			{excess}(?: \w+){0,3} (?:sending|send|submission|submit|relay\w*|outbound|outgoing|plan|smtp) (?:message |mail |
 			email )?(?:quota|credits?|allowance|limit)|(?:maximum|no|insufficient|not enough|out of)(?: \w+){0,2} credits?|
 			credits? (?:\w+ )?(?:exceeded|exhausted|used|expired)|(?:trial|subscription|plan|licen[cs]e){near}(?:expired|ended|
-			over|limit)|unpaid|overdue|payment required|billing|insufficient (?:\w+ )?(?:balance|funds)`,
+			over|limit)|unpaid|overdue|payment required|billing|insufficient (?:\w+ )?(?:balance|funds)|(?:balance|funds) (?:\w+ )?insufficient`,
 		unless: `{brief}|rate`,
 		why:    "what the account may send is used up (SendGrid, Exchange Online SubmissionQuotaExceeded)",
 	},
@@ -117,7 +125,7 @@ var table = []rule{
 			\brelay\w*\b{near}(?:denied|deny|not|no|disallowed|prohibited|forbidden|refused|rejected|disabled|restricted|
 			unauthori[sz]ed|required|verboten|interdit)|\b(?:not|no|unable to|denied|can not|never|refuse\w*|reject\w*|invalid|
 			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|rcpthosts|not (?:a )?gateway\w*|anti ?relay`,
-		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|relay (?:recipient|domain)s?|user unknown|unknown user`,
+		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|in relay (?:recipient|domain)s?|relay (?:recipient|domain)s? (?:table|map)|user unknown|unknown user`,
 		why:    "this server does not send mail on for us: log in, or use the right server (RFC 3463 X.7.1; Postfix smtpd_relay_restrictions)",
 	},
 	{
@@ -125,13 +133,14 @@ var table = []rule{
 		text: `
 			not owned by|not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) (?:to use|for (?:this|your) (?:user|account))|
 			not one of your|not associated with (?:your|this)|check for (?:\w+ )?mail before|(?:activate|enable) sending|
-			not (?:\w+ )?authori[sz]ed to (?:perform|send (?:as|on)|use)|(?:permission|right|allowed|permitted|
+			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:perform|send (?:as|on)|use)|(?:not have|no|lacks?) (?:\w+ )?(?:permission|right|privilege)s? to (?:send|relay|use)|
+			(?:mail ?from|from|sender)(?: \w+){0,3} must (?:be (?:the )?)?(?:same|equal|match|identical)|smtp (?:\w+ ){0,3}(?:disabled|not enabled)|(?:permission|right|allowed|permitted|
 			authori[sz]ed)s? to send (?:as|on behalf|mail as)|send ?as ?denied|(?:sender|from|identit\w*|domain|address\w*|
-			emails?)\b{near}not (?:been |yet )?(?:\w+ )?verified|(?:unverified|not a verified|not an? (?:authori[sz]ed|approved|
+			emails?|signature)\b{near}not (?:been |yet )?(?:\w+ )?(?:verified|confirmed|validated)|(?:unverified|not a verified|not an? (?:authori[sz]ed|approved|
 			registered)) (?:sender|domain|from|identity|email)|verified sender|must be verified|(?:mail from|mail ?from|sender|
 			from)\b{near}(?:authenticat(?:ed user|ion|ed account|ed)\b|login|logged in|auth account)|bad outbound sender|
 			(?:sender|sending|from) (?:domain |address )?(?:not|is not|must be) (?:registered|configured|set up)|(?:your|senders?|
-			sending|smtp|customer|relay|the) (?:\w+ )?(?:account|domain|user){near}(?:not (?:been )?(?:approved|activated|enabled|
+			sending|smtp|customer|relay|the) (?:\w+ )?(?:account|domain|user){near}(?:not (?:been )?(?:approved|active|activated|enabled|
 			allowed to send)|under review|on hold)|(?:your|senders?|sending|smtp) account{near}(?:suspended|disabled|locked|
 			deactivated|blocked|inactive|restricted|closed|limited|terminated|paused)|(?:sending|submission|outbound mail|
 			outgoing mail|mail sending)\b (?:\w+ ){0,3}(?:denied|disabled|suspended|paused|not allowed|blocked|restricted)|
@@ -163,7 +172,7 @@ var table = []rule{
 			violat\w*|depass\w*|superad\w*)|{excess}(?: \w+){0,4} (?:quota|storage\b|disk space|mailbox|allocation)|quotaexceeded|
 			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|not enough (?:disk |storage )?space|
 			storage allocation|(?:mail ?box|inbox|account){near}(?:has no (?:free )?space|no space left|size limit)|
-			{destinataire}{near}(?:plein\w*|voll\b|llen[oa]|pien[oa]|chei[oa]|pelna)`,
+			{destinataire}{near}(?:plein\w*|voll\b|uberfullt|llen[oa]|pien[oa]|chei[oa]|pelna|vol\b|переполнен)|(?:cuota|quota|kontingent|cota){near}(?:excedid[oa]|superat[oa]|superad[oa]|uberschritten|depasse\w*)`,
 		unless: `
 			(?:message|mail|email|attachment) (?:size|is too|too)|\b(?:sending|send|sent|rate|hourly|connection|session|messages|
 			transport|throttl\w*) (?:\w+ )?(?:limit|quota)|{brief}|rate ?limit`,
@@ -181,7 +190,7 @@ var table = []rule{
 			(?:concurren\w+|simultaneous|parallel|connections?|connexions?|sessions?){near}{excess}|(?:connection|session|
 			sender thread) (?:count )?limit|max\w*(?: \w+){0,3} (?:connections|sessions)|(?:mails|messages|emails|
 			recipients) per (?:session|connection)|(?:reduce|lower|limit){near}(?:connections|sessions|concurren\w*)|
-			connections{near}(?:limited|restricted)|exceed\w* (?:\w+ )?connection`,
+			connections{near}(?:limited|restricted)|max\w*(?: \w+){0,3} clients|exceed\w* (?:\w+ )?connection`,
 		unless: `time ?d? ?out|timeout|errors? (?:limit|exceed)|{recipient}{near}full`,
 		why:    "fewer connections, or fewer messages in each (Postfix smtpd_client_connection_count_limit, X.4.5)",
 	},
@@ -222,6 +231,16 @@ var table = []rule{
 		why:    "the server holds back an address or domain that it does not trust yet: go slower (Yahoo TSS04, Google low reputation)",
 	},
 
+	// What would pass by itself if the mailbox were there: the very words of X.2.1 sound like a server's trouble.
+	{
+		name: "mailbox-disabled", codes: "5", class: HardBounce, scope: Recipient,
+		text: `
+			(?:mail ?box|account|user|recipient) (?:[a-z@#]+ ){0,4}(?:disabled|deactivated|closed|terminated|deleted|discontinued) not accepting|
+			(?:mail ?box|account|user|recipient|address){near}inactivity`,
+		unless: `temporar\w*|your|sender|{abuse}|{proof}|polic(?:y|ies)|smtp|{daily}`,
+		why:    "mailbox disabled, not accepting messages (RFC 3463 X.2.1)",
+	},
+
 	// What passes by itself.
 	{
 		name: "too-many-recipients", codes: "4", class: Transient, scope: Recipient,
@@ -237,7 +256,7 @@ var table = []rule{
 			storage|resources?|memory|space)|timed out|time ?out|not accepting (?:\w+ )?(?:messages|mail|connections)|
 			can not open|unable to (?:open|write|lock|connect)|{later}`,
 		unless: `
-			{abuse}|{proof}|policy|content|size|large|permanent\w*|domain (?:name )?not found|no (?:such|mail ?box|user)|
+			{abuse}|{proof}|policy|content|size|large|permanent\w*|dial ?up|dynamic|nxdomain|dns hard|domain (?:name )?not found|no (?:such|mail ?box|user)|
 			unknown user|user unknown|does not exist|{sender}{near}{gone}`,
 		why: "the server's own trouble, or it says that it will pass, although the code says never",
 	},
@@ -298,7 +317,7 @@ var table = []rule{
 	{
 		name: "recipient-unknown", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
-			{recipient} (?:[^ ]+ ){0,9}{gone}|{destinataire}{near}{inconnu}|{inconnu}{near}{destinataire}|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
+			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|{destinataire}{near}{inconnu}|{inconnu}{near}{destinataire}|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
 			address(?:es)?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|user|
 			account|one|body)\b(?: \w+){0,3} (?:here|name|found|match\w*)|no local (?:mail ?box|user)|no longer in use|(?:not|
 			no) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee)|
@@ -317,7 +336,7 @@ var table = []rule{
 		text: `
 			(?:domain|host|host ?name){near}(?:unknown|not (?:be )?(?:found|exist|valid|active|hosted|local|known)|does not exist|
 			no longer|invalid|disabled|suspended|expired)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
-			 recipient)? (?:domain|host)|(?:does|do) not accept (?:any )?(?:e?mail|messages)|null mx|nxdomain|no (?:mx|
+			 recipient)? (?:domain|host)|(?:does|do) not accept (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
 			mail exchanger)\b|no domain\b|nonexistentdomain`,
 		unless: `{doubt}`,
 		why:    "the recipient's domain takes no mail (RFC 3463 X.1.2, X.1.10; RFC 7504, RFC 7505)",
@@ -341,12 +360,16 @@ var table = []rule{
 
 	// What only the enhanced status code says (RFC 3463, the registry of RFC 5248).
 	{name: "status-congestion", codes: "4", status: "4.4.5", class: Throttled, scope: Server, why: "mail system congestion (RFC 3463 X.4.5)"},
+	{name: "status-flood", codes: "45", status: "4.7.28", class: Throttled, scope: Server, why: "mail flood detected (registry of RFC 5248, X.7.28)"},
 	{name: "status-mailbox", codes: "5", status: "5.1.1", class: HardBounce, scope: Recipient, why: "bad destination mailbox address (RFC 3463 X.1.1)", unless: `{doubt}`},
 	{name: "status-system", codes: "5", status: "5.1.2", class: HardBounce, scope: Recipient, why: "bad destination system address (RFC 3463 X.1.2)", unless: `{doubt}`},
 	{name: "status-syntax", codes: "5", status: "5.1.3", class: HardBounce, scope: Recipient, why: "bad destination mailbox address syntax (RFC 3463 X.1.3)", unless: `{doubt}`},
 	{name: "status-moved", codes: "5", status: "5.1.6", class: HardBounce, scope: Recipient, why: "mailbox has moved, no forwarding address (RFC 3463 X.1.6)", unless: `{doubt}`},
 	{name: "status-null-mx", codes: "5", status: "5.1.10", class: HardBounce, scope: Recipient, why: "recipient address has null MX (RFC 7505)", unless: `{doubt}`},
 	{name: "status-disabled", codes: "5", status: "5.2.1", class: HardBounce, scope: Recipient, why: "mailbox disabled, not accepting messages (RFC 3463 X.2.1)", unless: `{doubt}`},
+	{name: "status-owner-changed", codes: "5", status: "5.7.17", class: HardBounce, scope: Recipient, why: "the mailbox belongs to somebody else now (RFC 7293)", unless: `{doubt}`},
+	{name: "status-expired", codes: "5", status: "5.4.7", class: Transient, scope: Message, why: "delivery time expired: a server behind this one did not answer (RFC 3463 X.4.7)"},
+	{name: "status-proof", codes: "5", status: "5.7.2*", class: Rejected, scope: Message, why: "SPF, DKIM, DMARC or reverse DNS does not satisfy the server (RFC 7372)"},
 	{name: "status-credentials", codes: "5", status: "5.7.8", class: AuthOrConfig, scope: Server, why: "authentication credentials invalid (RFC 4954 section 6)"},
 	{name: "status-encryption", codes: "5", status: "5.7.11", class: AuthOrConfig, scope: Server, why: "encryption required for the authentication mechanism (RFC 4954 section 6)"},
 	{name: "status-account-disabled", codes: "5", status: "5.7.13", class: AuthOrConfig, scope: Server, why: "user account disabled (registry of RFC 5248, X.7.13)"},

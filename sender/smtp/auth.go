@@ -76,7 +76,7 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 	}
 	r := d.last
 	r.Text = newRedactor(c).takeOut(r.Text)
-	e := refused(reply.Auth, r, "")
+	e := c.refused(reply.Auth, r, "")
 	if e.Final {
 		e.Hint = "check smtp.username and smtp.password"
 	}

@@ -45,6 +45,7 @@ type Config struct {
 	Username, Password string // both or none
 	Helo               string // domain or address literal for EHLO
 	Timeouts           Timeouts
+	Replies            *reply.Classifier // nil: one without rules of the user's own
 }
 
 // Timeouts bound every stage. Zero fields mean the defaults, those of RFC 5321 section 4.5.3.2.
@@ -129,7 +130,7 @@ func (s *Session) open(ctx context.Context, c Config) error {
 		return err
 	}
 	if greeting.Code != 220 {
-		return refused(reply.Connect, greeting, "")
+		return c.refused(reply.Connect, greeting, "")
 	}
 	if err := s.hello(c, c.Security != None || c.Username != ""); err != nil {
 		return err
@@ -144,7 +145,7 @@ func (s *Session) open(ctx context.Context, c Config) error {
 			return err
 		}
 		if r.Code != 220 {
-			return refused(reply.StartTLS, r, "")
+			return c.refused(reply.StartTLS, r, "")
 		}
 		// Anything that came behind the 220 was put there before encryption, by somebody else (CVE-2011-0411).
 		if s.r.Buffered() > 0 {
@@ -184,7 +185,7 @@ func (s *Session) hello(c Config, must bool) error {
 		r.Text, _, _ = strings.Cut(r.Text, "\n")
 	}
 	if r.Code != 250 {
-		return refused(reply.Ehlo, r, "if the server dislikes this host's name, set smtp.helo")
+		return c.refused(reply.Ehlo, r, "if the server dislikes this host's name, set smtp.helo")
 	}
 	s.extensions = map[string]string{}
 	for _, line := range r.Lines()[1:] {
@@ -256,8 +257,12 @@ func (s *Session) fail(stage reply.Stage, err error) *reply.Error {
 }
 
 // refused is the error for an answer that ends the opening.
-func refused(stage reply.Stage, r reply.Reply, hint string) *reply.Error {
-	verdict, _ := reply.Classify(stage, r.Code, r.Status, r.Text)
+func (c Config) refused(stage reply.Stage, r reply.Reply, hint string) *reply.Error {
+	replies := c.Replies
+	if replies == nil {
+		replies = reply.NewClassifier(nil)
+	}
+	verdict, _ := replies.Classify(stage, r.Code, r.Status, r.Text)
 	return &reply.Error{Stage: stage, Reply: r, Final: r.Code < 400 || verdict == reply.Stop, Hint: hint}
 }
 
