@@ -76,7 +76,7 @@ var lexicon = strings.NewReplacer(
 		message|mail|email|volume|rate) (?:limit|quota|threshold))|(?:volume|traffic|throughput|message rate)\b{near}{excess}|
 		(?:again|wait|retry)(?: in)? \d\d? sec\w*|no more than \d+ (?:messages|mails|emails)|(?:unexpected|high|excessive|
 		large|unusual|increased) volume|(?:reduce|lower|decrease){near}(?:rate|volume|speed|traffic|amount)|
-		volume{near}complaints?|{limit}{near}(?:requests|messages|mail|emails|connections) from (?:your|this|#)`,
+		volume{near}complaints?|(?:limit|maximum|quota)\w*{near}(?:requests|messages|mail|emails|connections) from (?:your|this|#)`,
 	// A word against taking a reply for the recipient's death.
 	"{doubt}", `
 		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|

@@ -55,7 +55,7 @@ var table = []rule{
 		name: "recipient-receives-too-much", codes: "45", class: Transient, scope: Recipient,
 		text: `
 			{recipient}{near}receiv\w+{near}(?:quick\w*|rate|too|limit|number|fast)|{recipient} (?:\w+ )?exceed\w* .*receiv|
-			{recipient} (?:is|has) (?:receiv\w+|got|been receiving) `,
+			{recipient} (?:is|has been) receiving `,
 		unless: `{daily}{near}sen[dt]`,
 		why:    "one recipient gets more mail than its server lets in; others are not hit (Google 4.2.1, Exchange Online 5.2.122)",
 	},
@@ -82,7 +82,7 @@ var table = []rule{
 		text: `
 			resolver rst|\bgroup\b{near}(?:member|organi[sz]ation|sender)|(?:allowed|accepted|safe) senders?|by organi[sz]ation|
 			notauthenticatedfor|not (?:a )?(?:group )?member|restricted (?:recipient|address|group|list)|(?:only|
-			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)`,
+			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)|accepts?{near}from (?:\w+ )?members|members only`,
 		why: "the recipient takes mail only from some senders (Exchange Online 5.7.1 RESOLVER.RST, 5.7.133, 5.7.193)",
 	},
 	{
@@ -101,7 +101,7 @@ var table = []rule{
 			recogni\w*|enable\w*|valid\w*|success\w*|match\w*|correct|complete\w*|support\w*|permit\w*)|disabled|wrong|bad|
 			expired|revoked|mismatch\w*|required|needed|mandatory|first|error|unrecogni[sz]ed|unknown|does not match|do not match|
 			refus\w*|erron\w*|incorrecte?s?)|\b(?:fail\w*|invalid|incorrect|bad|wrong|no|unrecogni[sz]ed|unsupported|rejected|
-			expired|must|requires?|need|needs|please|could not|can not|unable to|not|without|before|
+			expired|must|requires?|need|needs|ha(?:ve|s) to|please|could not|can not|unable to|not|without|before|
 			unauthori[sz]ed){near}(?:authenticat\w*|\bauth\b|log ?in|log ?on|credentials?|password|api key|sasl)|
 			unauthenticated (?:senders?|users?|clients?|connections?|access|smtp)|(?:client|sender|user|you are|session) (?:was |
 			is )?not (?:been )?(?:authenticated|logged in)|pop before smtp|(?:auth|authentication) (?:\w+ ){0,4}advertised|
@@ -140,14 +140,14 @@ var table = []rule{
 			registered)) (?:sender|domain|from|identity|email)|verified sender|must be verified|(?:mail from|mail ?from|sender|
 			from)\b{near}(?:authenticat(?:ed user|ion|ed account|ed)\b|login|logged in|auth account)|bad outbound sender|
 			(?:sender|sending|from) (?:domain |address )?(?:not|is not|must be) (?:registered|configured|set up)|(?:your|senders?|
-			sending|smtp|customer|relay|the) (?:\w+ )?(?:account|domain|user){near}(?:not (?:been )?(?:approved|active|activated|enabled|
+			sending|smtp|customer|relay|the) (?:\w+ )?(?:account|domain|user){near}(?:not (?:been |yet )?(?:approved|active|activated|enabled|
 			allowed to send)|under review|on hold)|(?:your|senders?|sending|smtp) account{near}(?:suspended|disabled|locked|
 			deactivated|blocked|inactive|restricted|closed|limited|terminated|paused)|(?:sending|submission|outbound mail|
 			outgoing mail|mail sending)\b (?:\w+ ){0,3}(?:denied|disabled|suspended|paused|not allowed|blocked|restricted)|
-			storedrv submission|(?:blocked|barred) from sending|unregistered (?:domain|sender)|not (?:allowed|permitted|
+			sender\b(?: [a-z@]+){0,4} account (?:is )?(?:suspended|disabled|blocked|locked)|storedrv submission|(?:blocked|barred) from sending|(?:unregistered|unconfigured|unverified) (?:sending )?(?:domain|sender)|not (?:allowed|permitted|
 			authori[sz]ed) to send(?: mails?| emails?| messages?)?$|tenant{near}(?:exceeded|blocked|threshold)|sandbox|
 			test purposes`,
-		unless: `{proof}|verification in progress|authenticate with|your{near}recipient`,
+		unless: `{proof}|verification (?:is )?in progress|authenticate with|your{near}recipient`,
 		why:    "this account may not send, or not with this sender address (Amazon SES, SendGrid, Postfix reject_sender_login_mismatch, Exchange Online 5.7.60)",
 	},
 	{
@@ -175,7 +175,7 @@ var table = []rule{
 			{destinataire}{near}(?:plein\w*|voll\b|uberfullt|llen[oa]|pien[oa]|chei[oa]|pelna|vol\b|переполнен)|(?:cuota|quota|kontingent|cota){near}(?:excedid[oa]|superat[oa]|superad[oa]|uberschritten|depasse\w*)`,
 		unless: `
 			(?:message|mail|email|attachment) (?:size|is too|too)|\b(?:sending|send|sent|rate|hourly|connection|session|messages|
-			transport|throttl\w*) (?:\w+ )?(?:limit|quota)|{brief}|rate ?limit`,
+			transport|throttl\w*) (?:\w+ )?(?:limit|quota)|{brief}|rate ?limit|threads?|sessions?|connections?`,
 		why: "a full mailbox may be emptied; the code is often 5xx all the same (RFC 3463 X.2.2)",
 	},
 
@@ -188,9 +188,10 @@ var table = []rule{
 			conexoes|threads|channels)|(?:concurren\w+|simultaneous|parallel){near}{limit}|{limit}{near}(?:concurren\w+|
 			simultaneous|parallel)|{excess}{near}(?:concurren\w+|simultaneous|parallel|connections|sessions|connexions)|
 			(?:concurren\w+|simultaneous|parallel|connections?|connexions?|sessions?){near}{excess}|(?:connection|session|
-			sender thread) (?:count )?limit|max\w*(?: \w+){0,3} (?:connections|sessions)|(?:mails|messages|emails|
+			threads?) (?:count )?limit|max\w*(?: \w+){0,3} (?:connections|sessions)|(?:mails|messages|emails|
 			recipients) per (?:session|connection)|(?:reduce|lower|limit){near}(?:connections|sessions|concurren\w*)|
-			connections{near}(?:limited|restricted)|max\w*(?: \w+){0,3} clients|exceed\w* (?:\w+ )?connection`,
+			connections{near}(?:limited|restricted)|max\w*(?: \w+){0,3} clients|more (?:\w+ )?(?:connections|sessions) than|(?:that|so) many (?:\w+ )?(?:connections|sessions)|
+			(?:connections|sessions)(?: \w+){0,4} (?:limit|maximum)|exceed\w* (?:\w+ )?connection`,
 		unless: `time ?d? ?out|timeout|errors? (?:limit|exceed)|{recipient}{near}full`,
 		why:    "fewer connections, or fewer messages in each (Postfix smtpd_client_connection_count_limit, X.4.5)",
 	},
@@ -336,7 +337,7 @@ var table = []rule{
 		text: `
 			(?:domain|host|host ?name){near}(?:unknown|not (?:be )?(?:found|exist|valid|active|hosted|local|known)|does not exist|
 			no longer|invalid|disabled|suspended|expired)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
-			 recipient)? (?:domain|host)|(?:does|do) not accept (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
+			 recipient)? (?:domain|host)|(?:does|do) not (?:accept|receive) (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
 			mail exchanger)\b|no domain\b|nonexistentdomain`,
 		unless: `{doubt}`,
 		why:    "the recipient's domain takes no mail (RFC 3463 X.1.2, X.1.10; RFC 7504, RFC 7505)",

@@ -114,7 +114,7 @@ func (w *wordWriter) stop() {
 }
 
 var contractions = map[string]string{
-	"dont": "do not", "doesnt": "does not", "didnt": "did not", "isnt": "is not", "arent": "are not", "wasnt": "was not",
+	"dont": "do not", "doesnt": "does not", "dosnt": "does not", "didnt": "did not", "isnt": "is not", "arent": "are not", "wasnt": "was not",
 	"cant": "can not", "cannot": "can not", "couldnt": "could not", "wont": "will not", "wouldnt": "would not",
 	"hasnt": "has not", "havent": "have not", "isn": "is not", "doesn": "does not",
 }
