@@ -291,16 +291,11 @@ func action(e reply.Explanation) string {
 
 // wish is what the server says about when to come back.
 func wish(e reply.Explanation, text string) string {
-	if e.Class != reply.Throttled && e.Class != reply.Transient && e.Class != reply.AuthOrConfig {
-		return ""
+	if e.Quota > 0 {
+		return fmt.Sprintf(" (the quota is new within %v)", e.Quota)
 	}
-	switch after, exact := reply.RetryAfter(text); {
-	case after == 0:
-		return ""
-	case exact:
+	if after, exact := reply.RetryAfter(text); exact && (e.Verdict == reply.Throttle || e.Verdict == reply.Retry) {
 		return fmt.Sprintf(" (the server asks for %v)", after)
-	case e.Class == reply.AuthOrConfig:
-		return fmt.Sprintf(" (the quota is new within %v)", after)
 	}
 	return ""
 }

@@ -17,10 +17,6 @@ const quotaMost = time.Hour
 func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict) {
 	e := o.Replies.Explain(stage, r.Code, r.Status, r.Text)
 	verdict := e.Verdict
-	var quota time.Duration
-	if verdict == reply.Stop {
-		quota, _ = reply.RetryAfter(r.Text)
-	}
 	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
 	switch {
 	case verdict == reply.Sent && stage == reply.Dot:
@@ -28,13 +24,13 @@ func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server s
 	case verdict == reply.Permanent:
 		out.State = store.Failed
 		out.Suppress = e.Class == reply.HardBounce // and not where only the message was refused
+	case e.Quota > 0:
+		// Nobody is to fail because the quota of the day is used up.
+		out.State, out.Due = store.Queued, now.Add(min(e.Quota, quotaMost))
 	case verdict == reply.Throttle, stage == reply.Mail:
 		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
 		// used up, and throttled mail is never given up.
 		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
-	case verdict == reply.Stop && quota > 0:
-		// The quota of the day, or of the hour, is used up. Nobody is to fail for that.
-		out.State, out.Due = store.Queued, now.Add(min(quota, quotaMost))
 	default:
 		o.again(&out, now)
 	}

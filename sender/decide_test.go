@@ -39,6 +39,8 @@ func TestDecide(t *testing.T) {
 		{3, reply.Dot, 451, "not now", store.Failed, false, 0},
 		{1, reply.Rcpt, 554, "Relay access denied", store.Queued, true, time.Minute},
 		{3, reply.Dot, 454, "Throttling failure: Daily message quota exceeded.", store.Queued, false, time.Hour},
+		{3, reply.Dot, 451, "Maximum credits exceeded", store.Queued, false, time.Hour},
+		{1, reply.Mail, 452, "4.5.3 Daily message limit exceeded", store.Queued, false, time.Hour},
 		{3, reply.Rcpt, 550, "5.4.5 Daily limit reached, try again in 10 minutes", store.Queued, false, 10 * time.Minute},
 		{3, reply.Rcpt, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
 		{9, reply.Dot, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},

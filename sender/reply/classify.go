@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Class is a verdict and its scope in the word that a person uses.
@@ -23,8 +24,9 @@ type Explanation struct {
 	Class   Class
 	Verdict Verdict
 	Scope   Scope
-	Rule    string // name of the rule that decided
-	Reason  string // what the rule stands on: RFC, server or provider
+	Quota   time.Duration // of a quota that is used up: within which time it is new; 0 for everything else
+	Rule    string        // name of the rule that decided
+	Reason  string        // what the rule stands on: RFC, server or provider
 }
 
 // A Classifier knows what replies mean: by the user's own rules first, then by what providers say of their replies (providers.tsv),
@@ -82,10 +84,18 @@ func (c *Classifier) Explain(stage Stage, code int, status, text string) Explana
 		status = inside
 	}
 	book := c.book()
-	if r := book.ofProvider(code, status, text); r != nil {
-		return inStage(stage, r)
+	r := book.ofProvider(code, status, text)
+	if r == nil {
+		r = book.decide(stage, severity(code, status), code, status, said)
 	}
-	return inStage(stage, book.decide(stage, severity(code, status), code, status, said))
+	e := inStage(stage, r)
+	if r.quota > 0 {
+		e.Quota = r.quota
+		if after, _ := RetryAfter(text); after > 0 {
+			e.Quota = after
+		}
+	}
+	return e
 }
 
 // scope is how much a class hits when nothing else is known.

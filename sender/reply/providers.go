@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // providersTable says what replies mean that only their provider can explain. Its first lines say how it is written.
@@ -14,7 +15,7 @@ import (
 var providersTable string
 
 // providerColumns are the columns of the table, which are also its header line.
-const providerColumns = "rule\tprovider\tcode\tstatus\tpattern\tclass\tscope\treason\tsource\texample"
+const providerColumns = "rule\tprovider\tcode\tstatus\tpattern\tclass\tscope\tquota\treason\tsource\texample"
 
 // A providerRule is one row.
 type providerRule struct {
@@ -109,13 +110,13 @@ func parseProvider(line string) (providerRule, error) {
 		return fail("%d columns, not %d", len(f), want)
 	}
 	for i, name := range strings.Split(providerColumns, "\t") {
-		if f[i] == "" && name != "status" || f[i] != strings.TrimSpace(f[i]) {
+		if f[i] == "" && name != "status" && name != "quota" || f[i] != strings.TrimSpace(f[i]) {
 			return fail("%s is empty, or has space around it", name)
 		}
 	}
-	p := providerRule{code: f[2], pattern: f[4], example: f[9]}
+	p := providerRule{code: f[2], pattern: f[4], example: f[10]}
 	p.name, p.status, p.class = f[0], f[3], Class(f[5])
-	p.why = fmt.Sprintf("%s: %s (%s)", f[1], f[7], f[8])
+	p.why = fmt.Sprintf("%s: %s (%s)", f[1], f[8], f[9])
 	if !ruleName.MatchString(p.name) {
 		return fail("rule %q: lower-case letters, digits and hyphens", p.name)
 	}
@@ -145,8 +146,13 @@ func parseProvider(line string) (providerRule, error) {
 		return fail("a hard_bounce is a 5xx reply, and about a recipient")
 	case p.class == AuthOrConfig && p.scope != Server:
 		return fail("auth_or_config hits the server")
-	case !strings.HasPrefix(f[8], "https://"):
-		return fail("source %q is not an address of a page", f[8])
+	case !strings.HasPrefix(f[9], "https://"):
+		return fail("source %q is not an address of a page", f[9])
+	}
+	if f[7] != "" {
+		if p.quota, err = time.ParseDuration(f[7]); err != nil || p.quota <= 0 || p.class != AuthOrConfig {
+			return fail("quota %q: a duration, and only with auth_or_config", f[7])
+		}
 	}
 	return p, nil
 }

@@ -27,7 +27,7 @@ func TestProvidersTable(t *testing.T) {
 
 // A row that is not understood is an error with its line, never a rule that is silently not there.
 func TestParseProvidersRefuses(t *testing.T) {
-	const row = "some-rule\tSome\t45\t4.7.*\twords?\tthrottle\tserver\tthe reason\thttps://example.com/codes\t450 4.7.1 Words"
+	const row = "some-rule\tSome\t45\t4.7.*\twords?\tthrottle\tserver\t\tthe reason\thttps://example.com/codes\t450 4.7.1 Words"
 	if _, err := parseProviders(providerColumns + "\n# a comment\n\n" + row + "\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +47,8 @@ func TestParseProvidersRefuses(t *testing.T) {
 		{"an unknown scope", "server", "world"},
 		{"a hard bounce by 4xx", "throttle\tserver", "hard_bounce\trecipient"},
 		{"a log-in of one recipient", "throttle\tserver", "auth_or_config\trecipient"},
+		{"a quota of something else", "server\t\t", "server\t24h\t"},
+		{"a quota that is no time", "throttle\tserver\t\t", "auth_or_config\tserver\tday\t"},
 		{"a source that is no page", "https://example.com/codes", "hearsay"},
 	} {
 		if _, err := parseProviders(providerColumns + "\n" + strings.Replace(row, c.from, c.to, 1)); err == nil {
@@ -62,8 +64,8 @@ func TestParseProvidersRefuses(t *testing.T) {
 
 func FuzzParseProviders(f *testing.F) {
 	f.Add(providersTable)
-	f.Add(providerColumns + "\na\tb\t4\t\tc\tthrottle\tserver\td\thttps://e\t450 c")
-	f.Add(providerColumns + "\na\tb\t5\t5.*\t.\thard_bounce\trecipient\td\thttps://e\t550 5.1.1 c")
+	f.Add(providerColumns + "\na\tb\t4\t\tc\tthrottle\tserver\t\td\thttps://e\t450 c")
+	f.Add(providerColumns + "\na\tb\t5\t5.*\t.\thard_bounce\trecipient\t\td\thttps://e\t550 5.1.1 c")
 	f.Add("\n#\n\t\t\t\t\t\t\t\t\t\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		rows, err := parseProviders(text)

@@ -3,6 +3,7 @@ package reply
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // A rule says what a reply means. The first rule that fits decides, so their order is part of their meaning:
@@ -20,7 +21,8 @@ type rule struct {
 	unless string // must not match
 	class  Class
 	scope  Scope
-	why    string // what it means, and who says so
+	quota  time.Duration // for a quota that is used up: within which time it is new
+	why    string        // what it means, and who says so
 
 	match, veto []int // patterns of the rulebook's matcher
 }
@@ -60,13 +62,13 @@ var table = []rule{
 		why:    "one recipient gets more mail than its server lets in; others are not hit (Google 4.2.1, Exchange Online 5.2.122)",
 	},
 	{
-		name: "daily-quota", codes: "45", class: AuthOrConfig, scope: Server,
+		name: "daily-quota", codes: "45", class: AuthOrConfig, scope: Server, quota: 24 * time.Hour,
 		text:   `{daily}{near}{limit}|(?:{limit}|{excess}|number of){near}{daily}`,
 		unless: `invalid recipients|receiv\w+|complain\w*|{abuse}`,
 		why:    "the quota of the day or month is used up: nothing goes out before the next (Amazon SES, Google 5.4.5, Exchange Online 5.1.90)",
 	},
 	{
-		name: "sending-quota", codes: "45", class: AuthOrConfig, scope: Server,
+		name: "sending-quota", codes: "45", class: AuthOrConfig, scope: Server, quota: 24 * time.Hour,
 		text: `
 			(?:sending|send|submission|submit|relay\w*|outbound|outgoing|plan|package|account|smtp) ?(?:message |mail |
 			email )?(?:quota|credits?|allowance|limit)\w*(?: \w+){0,5} {excess}|
