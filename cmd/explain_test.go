@@ -3,9 +3,12 @@ package cmd
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
+
+	"mailblast/sender/reply"
 )
 
 // explain runs the command and returns what it wrote.
@@ -148,6 +151,25 @@ func TestExplainSaysWhatTheServerAsksFor(t *testing.T) {
 			t.Errorf("%s: %v\n%s", c.reply, err, out)
 		}
 	}
+}
+
+// Whatever is in a line, it is explained on one line without control characters, or refused.
+func FuzzExplain(f *testing.F) {
+	for _, line := range []string{"550 5.1.1 no such user", `421-4.7.0 a\n421 4.7.0 b`, `550 a\n5.1.1 b`, "5.1.1 x", "rate limit", "\x1b[31m550", "55", `\n`, "-", "\u202e450"} {
+		f.Add(line)
+	}
+	replies := reply.NewClassifier(nil)
+	f.Fuzz(func(t *testing.T, line string) {
+		var out bytes.Buffer
+		e := &explainer{out: &out, replies: replies, stage: reply.Rcpt, json: true}
+		err := e.explain(line)
+		switch {
+		case err != nil && (!errors.Is(err, reply.ErrSyntax) || out.Len() > 0):
+			t.Fatalf("%q: %v, %q", line, err, out.String())
+		case err == nil && (bytes.Count(out.Bytes(), []byte("\n")) != 1 || bytes.ContainsAny(bytes.TrimSuffix(out.Bytes(), []byte("\n")), "\x00\x1b\r\n")):
+			t.Fatalf("%q: %q", line, out.String())
+		}
+	})
 }
 
 func TestExplainBadUse(t *testing.T) {

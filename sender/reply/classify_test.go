@@ -342,15 +342,23 @@ func TestRules(t *testing.T) {
 // What the filter of a pattern says no to, the pattern itself does not match.
 func TestFilterHidesNothing(t *testing.T) {
 	book := newRulebook()
+	texts := make([]string, 0, len(meanings)+len(book.providers.rules))
 	for _, c := range meanings {
-		said, _ := words(c.text)
-		reading := book.read(said)
-		for i := range book.patterns {
-			p := &book.patterns[i]
-			for j := range reading.sentences {
-				s := &reading.sentences[j]
-				if p.re.MatchString(s.text) && !s.possible(book.matcher, p.needs) {
-					t.Errorf("%s matches %q, but its filter says no", p.re, s.text)
+		texts = append(texts, c.text)
+	}
+	for _, r := range book.providers.rules {
+		texts = append(texts, r.example)
+	}
+	for _, text := range texts {
+		said, _ := words(text)
+		for _, r := range []*reading{book.read(said), book.providers.readWhole(plain(text))} {
+			for i := range r.matcher.patterns {
+				p := &r.matcher.patterns[i]
+				for j := range r.sentences {
+					s := &r.sentences[j]
+					if p.re.MatchString(s.text) && !s.possible(r.matcher, p.needs) {
+						t.Errorf("%s matches %q, but its filter says no", p.re, s.text)
+					}
 				}
 			}
 		}
