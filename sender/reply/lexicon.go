@@ -29,7 +29,7 @@ var lexicon = strings.NewReplacer(
 	"{inconnu}", `
 		(?:inconnu\w*|introuvable|existe pas|pas valide|invalide\b|non valid[eo]|ungultig\w*|invalid[oa]\b|no valid[oa]|unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht|
 		no existe|desconocid\w*|desconhecid\w*|nao existe|sconosciut\w*|inesistent\w*|inexistente|non esiste|nie istnieje|
-		onbekend|bestaat niet|okand|finns inte|nie ma|neexistuje|nem letezik|не существует|не найден)`,
+		onbekend\w*|bestaat niet|okand|finns inte|nie ma|neexistuje|nem letezik|не существует|не найден)`,
 	"{nosuch}", `
 		\b(?:no such(?: a)?|there is no|unknown|unknow|invalid|non ?exist[ea]nt|inactive|disabled|deactivated|suspended|
 		nonexisting|not existing|not a (?:valid|known|local)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
@@ -63,7 +63,7 @@ var lexicon = strings.NewReplacer(
 		domain) authentication)`,
 	"{rate}", `
 		rate ?limit\w*|limit\w* (?:the )?rate|throttl\w*|(?:sending|message|mail|email|connection|request|send|delivery|
-		submission) rate|unusual (?:\w+ )?(?:rate|volume|traffic|amount|number)|slow(?:ing|er)? ?down|slow(?:er)?\b|back ?off|
+		submission) rate|rate (?:of )?(?:\w+ ){0,3}too high|unusual (?:\w+ )?(?:rate|volume|traffic|amount|number)|slow(?:ing|er)? ?down|slow(?:er)?\b|back ?off|
 		too (?:\w+ )?(?:fast|quick\w*|often|frequent\w*|rapid\w*)|frequen(?:cy|t|tly){near}(?:limit\w*|exceed\w*|control\w*|
 		high|restrict\w*)|(?:limit\w*|exceed\w*|high|reduce|restrict\w*|control){near}frequency|(?:too many|too much|
 		excessive|trop de|zu viele|demasiad[oa]s|tropp[ie]|muitos)(?: number of)?(?: (?:new|smtp|tls|auth|of|your|incoming|

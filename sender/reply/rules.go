@@ -138,7 +138,7 @@ var table = []rule{
 			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:perform|send (?:as|on|from (?:this|that|the))|use)|(?:not have|no|lacks?) (?:\w+ )?(?:permission|right|privilege)s? to (?:send|relay|use)|
 			(?:mail ?from|from|sender)(?: \w+){0,3} must (?:be (?:the )?)?(?:same|equal|match|identical)|smtp (?:\w+ ){0,3}(?:disabled|not enabled)|(?:permission|right|allowed|permitted|
 			authori[sz]ed)s? to send (?:as|on behalf|mail as)|send ?as ?denied|(?:sender|from|identit\w*|domain|address\w*|
-			emails?|signature)\b{near}not (?:been |yet )?(?:\w+ )?(?:verified|confirmed|validated)|(?:unverified|not a verified|not an? (?:authori[sz]ed|approved|
+			emails?|signature)\b{near}not (?:been |yet )?(?:\w+ )?(?:verified|confirmed|validated)|(?:identity|sender|signature) (?:\w+ )?unverified|sending (?:\w+ )?as @ (?:\w+ )?not|(?:unverified|not a verified|not an? (?:authori[sz]ed|approved|
 			registered)) (?:sender|domain|from|identity|email)|verified sender|must be verified|(?:mail from|mail ?from|sender|
 			from)\b{near}(?:authenticat(?:ed user|ion|ed account|ed)\b|login|logged in|auth account)|bad outbound sender|
 			(?:sender|sending|from) (?:domain |address )?(?:not|is not|must be) (?:registered|configured|set up)|(?:your|senders?|
