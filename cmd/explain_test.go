@@ -145,7 +145,7 @@ func TestExplainSaysWhatTheServerAsksFor(t *testing.T) {
 	for _, c := range []struct{ reply, want string }{
 		{"451 4.7.1 greylisted, try again in 5 minutes", "uses up one of its attempts (the server asks for 5m0s)"},
 		{"550 5.4.5 daily sending limit exceeded", "then mailblast resume (the quota is new within 24h0m0s)"},
-		{"550 5.1.1 user unknown since today", "do not mail the address again\n"},
+		{"550 5.1.1 user unknown since today", "so that it is not mailed again\n"},
 	} {
 		if out, _, err := explain(t, "", c.reply); err != nil || !strings.Contains(out, c.want) {
 			t.Errorf("%s: %v\n%s", c.reply, err, out)
