@@ -18,8 +18,8 @@ const (
 	Auth
 	Mail
 	Rcpt
-	Data // the reply to DATA or to a BDAT that is not the last
-	Dot  // the reply to the final dot
+	Data // the reply to DATA
+	Dot  // the reply to the final dot, or to BDAT LAST
 	Rset
 )
 

@@ -76,17 +76,8 @@ func (s *Session) push(complete int) (gone bool, err error) {
 
 // interrupted is the error for a server that said something, or closed the connection, while it was to wait for content.
 func (s *Session) interrupted() error {
-	if s.unread() == 0 {
-		if !waiting(s.tcp) {
-			return nil
-		}
-		// What is there can be read without waiting, but for half a reply, and what is no reply at all: TLS has messages
-		// of its own.
-		const moment = 200 * time.Millisecond
-		s.conn.SetReadDeadline(time.Now().Add(moment))
-		if _, err := s.r.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil
-		}
+	if !s.said() {
+		return nil
 	}
 	r, err := reply.Read(s.r)
 	s.Close()
@@ -94,6 +85,22 @@ func (s *Session) interrupted() error {
 		return &reply.Error{Stage: reply.Data, Err: fmt.Errorf("the server broke off before the message was complete: %w", err)}
 	}
 	return &reply.Error{Stage: reply.Data, Reply: r, Err: errors.New("the server said this before the message was complete")}
+}
+
+// said reports whether the server said something that nobody has read, or closed the connection, without waiting for it.
+func (s *Session) said() bool {
+	if s.unread() > 0 {
+		return true
+	}
+	if !waiting(s.tcp) {
+		return false
+	}
+	// What is there can be read without waiting, but for half a reply, and what is no reply at all: TLS has messages
+	// of its own.
+	const moment = 200 * time.Millisecond
+	s.conn.SetReadDeadline(time.Now().Add(moment))
+	_, err := s.r.Peek(1)
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // write writes what has gathered in the flight, and returns how much of it may have left.

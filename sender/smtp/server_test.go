@@ -35,7 +35,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	> NOOP         wait for this line
 //	mail rcpt data rset quit dot   wait for this line, as the tests send it
 //	body           wait for a message, up to and with its final dot
-//	part           wait for some of a message
+//	bdat           wait for BDAT and the octets that it announces
+//	part           wait for the first 1,000 octets of a message
+//	all 5000       wait for so many more
 //	tls            begin TLS
 //	signal         tell the test, and go on
 //	close rst      end the connection
@@ -53,7 +55,7 @@ type server struct {
 	done     chan struct{} // closed at the end; the fields below are for then
 	finished bool          // all steps were played
 	err      error
-	bodies   []string // messages as they came, dot-stuffed, with the final dot
+	bodies   []string // messages as they came; after DATA dot-stuffed, with the final dot
 	rest     string
 }
 
@@ -66,6 +68,7 @@ const (
 	greet   = "220 mx.example.com|> EHLO client.example|"
 	stepped = greet + "250 mx.example.com|"
 	piped   = greet + "250-mx.example.com|250 PIPELINING|"
+	chunked = greet + "250-mx.example.com|250-PIPELINING|250 CHUNKING|"
 )
 
 // play starts a server. config is for the step tls.
@@ -193,6 +196,28 @@ func (c *scene) step(step string) error {
 		return nil
 	case "part":
 		_, err := io.CopyN(io.Discard, c.r, 1000)
+		return err
+	case "bdat":
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		size := 0
+		if _, err := fmt.Sscanf(line, "BDAT %d LAST\r\n", &size); err != nil {
+			return fmt.Errorf("%w: the client sent %q", errScript, line)
+		}
+		body := make([]byte, size)
+		if _, err := io.ReadFull(c.r, body); err != nil {
+			return err
+		}
+		c.bodies = append(c.bodies, string(body))
+		return nil
+	case "all":
+		n, err := strconv.ParseInt(rest, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errScript, err)
+		}
+		_, err = io.CopyN(io.Discard, c.r, n)
 		return err
 	case "body":
 		var body strings.Builder

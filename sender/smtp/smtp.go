@@ -4,7 +4,8 @@
 // closed: a session that should be encrypted or logged in and is not never comes back. After that the session takes
 // one message at a time: Offer its envelope, see by Ready whether the server wants it, Send its content, read the
 // Result. Where the server offers PIPELINING (RFC 2920), the envelope of the next message goes out in the same flight
-// as the end of this one, so that a message costs one round trip.
+// as the end of this one, so that a message costs one round trip. Where it offers CHUNKING (RFC 3030) as well, whole messages
+// can be on their way at a time: Push each, and ask for the Answer to the oldest.
 //
 // Every reply is counted. A server that says more, less or other than it was asked for loses the connection, and a
 // message whose content was not complete by then was not sent.
@@ -167,6 +168,7 @@ func (s *Session) open(ctx context.Context, c Config) error {
 	_, s.pipelining = s.extensions["PIPELINING"]
 	_, s.size = s.extensions["SIZE"]
 	_, s.utf8 = s.extensions["SMTPUTF8"]
+	_, s.chunking = s.extensions["CHUNKING"]
 	return s.unasked(reply.Ehlo)
 }
 
@@ -275,7 +277,7 @@ type Session struct {
 	timeouts   Timeouts
 	extensions map[string]string
 
-	pipelining, size, utf8 bool
+	pipelining, size, utf8, chunking bool
 
 	flight  []byte       // what the next write carries
 	offered *Envelope    // whose replies Ready will read
@@ -283,7 +285,12 @@ type Session struct {
 	reset   bool         // a transaction is open that must be reset before the next one
 	ready   bool         // the server waits for content
 	secret  *redactor    // of what must not stand in any reply; nil before the login
-	broken  atomic.Bool
+
+	pushed []push        // messages that Answer has not told of
+	early  []reply.Reply // the replies to them that were read already
+	lost   error         // why no further replies come
+
+	broken atomic.Bool
 }
 
 // readBuffer holds a few replies; a longer one grows in reply.Read, up to its bounds.
@@ -303,9 +310,9 @@ func (s *Session) Close() {
 }
 
 // Quit says QUIT and closes. The answer does not matter, but a client should wait for it (RFC 5321 section 4.1.1.10).
-// A session that is broken, or in which a message's content is expected, is closed without a word.
+// A session that is broken, or in which a message's content or its answer is expected, is closed without a word.
 func (s *Session) Quit() {
-	if !s.Broken() && !s.ready && s.offered == nil {
+	if !s.Broken() && !s.ready && s.offered == nil && len(s.pushed) == 0 {
 		if _, err := s.command(reply.Rset, s.timeouts.Quit, "QUIT"); err == nil {
 			s.conn.Close() // with the farewell of TLS
 		}

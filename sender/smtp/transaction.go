@@ -17,20 +17,21 @@ type Envelope struct {
 
 // Offer starts a message: its envelope goes out with the next flight, or with Ready.
 func (s *Session) Offer(e Envelope) {
-	s.offered, s.held = &e, nil
+	s.offered, s.held = &e, s.unfitting(e)
+	if s.held == nil && s.pipelining {
+		s.flight = append(s.envelope(s.flight, e, s.reset), "DATA\r\n"...)
+	}
+}
+
+// unfitting is the refusal of an envelope that cannot be put to this server, nil for all others.
+func (s *Session) unfitting(e Envelope) *reply.Reply {
 	switch {
 	case e.UTF8 && !s.utf8:
-		s.held = &reply.Reply{Code: 553, Status: "5.6.7", Text: "not sent: the address is not in ASCII and the server does not offer SMTPUTF8"}
+		return &reply.Reply{Code: 553, Status: "5.6.7", Text: "not sent: the address is not in ASCII and the server does not offer SMTPUTF8"}
 	case !safe(e.From, e.UTF8) || !safe(e.To, e.UTF8) || e.To == "":
-		s.held = &reply.Reply{Code: 553, Status: "5.1.3", Text: "not sent: the address cannot stand in a command"}
-	case s.pipelining:
-		if s.reset {
-			s.flight = append(s.flight, "RSET\r\n"...)
-		}
-		s.flight = s.mail(s.flight, e)
-		s.flight = s.rcpt(s.flight, e)
-		s.flight = append(s.flight, "DATA\r\n"...)
+		return &reply.Reply{Code: 553, Status: "5.1.3", Text: "not sent: the address cannot stand in a command"}
 	}
+	return nil
 }
 
 // safe is the last fence against parameters and commands that are smuggled in by an address; campaign.ParseAddress is
@@ -42,6 +43,14 @@ func safe(address string, utf8 bool) bool {
 		}
 	}
 	return true
+}
+
+// envelope appends the commands of an envelope, after RSET where the transaction before may be open.
+func (s *Session) envelope(b []byte, e Envelope, reset bool) []byte {
+	if reset {
+		b = append(b, "RSET\r\n"...)
+	}
+	return s.rcpt(s.mail(b, e), e)
 }
 
 func (s *Session) mail(b []byte, e Envelope) []byte {
