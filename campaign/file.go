@@ -41,7 +41,7 @@ type File struct {
 // return path) are in reader.relations (schema.go).
 func defaults() *File {
 	return &File{
-		SMTP:     SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000},
+		SMTP:     SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000, Pipeline: 1},
 		Delivery: Delivery{Batch: 100, Attempts: 5, BackoffMin: time.Minute, BackoffMax: 4 * time.Hour, Durability: Strict},
 	}
 }
@@ -115,6 +115,7 @@ type SMTP struct {
 	Helo                  string // default: this host's name, filled in by the caller
 	Connections           int    // default 10
 	MessagesPerConnection int    // default 1000; 0: no limit
+	Pipeline              int    // messages under way at a time on a connection, where the server offers CHUNKING; default 1
 }
 
 // Security says how a connection is encrypted.

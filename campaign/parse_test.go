@@ -60,7 +60,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Headers:     []Header{{"X-Campaign", "spring"}, {"List-Id", "{{ .list }}"}},
 		SMTP: SMTP{
 			Host: "smtp.example.com", Port: 465, Security: TLS, CAFile: "ca.pem", Username: "postbote", Password: "hunter2-secret",
-			Helo: "mail.example.com", Connections: 20, MessagesPerConnection: 0,
+			Helo: "mail.example.com", Connections: 20, MessagesPerConnection: 0, Pipeline: 8,
 		},
 		Limits:   Limits{Rates: []Rate{{14, time.Second}, {10000, 24 * time.Hour}}},
 		Delivery: Delivery{Batch: 200, Attempts: 7, BackoffMin: 2 * time.Minute, BackoffMax: 8 * time.Hour, Durability: Process},
@@ -286,6 +286,9 @@ func TestParseRefuses(t *testing.T) {
 		{`smtp: {host: h, security: startls}`, `c.yaml:6:27: smtp.security: "startls" is not starttls, tls or none (did you mean "starttls"?)`},
 		{`smtp: {host: h, connections: 1001}`, `c.yaml:6:30: smtp.connections: "1001" is not a whole number from 1 to 1000`},
 		{`smtp: {host: h, messages_per_connection: -1}`, `c.yaml:6:42: smtp.messages_per_connection: "-1" is not a whole number of 0 or more`},
+		{`smtp: {host: h, pipeline: 0}`, `c.yaml:6:27: smtp.pipeline: "0" is not a whole number from 1 to 100`},
+		{`smtp: {host: h, pipeline: 101}`, `c.yaml:6:27: smtp.pipeline: "101" is not a whole number from 1 to 100`},
+		{`smtp: {host: h, pipeline: deep}`, `c.yaml:6:27: smtp.pipeline: "deep" is not a whole number from 1 to 100`},
 		{`smtp: {host: h, helo: 192.0.2.1}`, `c.yaml:6:23: smtp.helo: "192.0.2.1" is not a domain name (an IP address stands in brackets: [192.0.2.1] or [IPv6:2001:db8::1])`},
 		{`smtp: {host: h, helo: "a\nb"}`, `c.yaml:6:23: smtp.helo: "a\nb" holds a line break or another control character (write a long text in one line, or as a block that begins with >- and has no empty line)`},
 		{`smtp: {host: h, username: u}`, `c.yaml:6:27: smtp.username needs smtp.password (password: ${SMTP_PASSWORD})`},
@@ -422,7 +425,7 @@ func TestFindingsShowNoValueOfAVariable(t *testing.T) {
 	visible := func(string) (string, bool) { return "s3cr3t://,<", true }
 	lines := "subject: ${X}\nname: ${X}\nfrom: '${X}'\nreply_to: A <${X}>\nreturn_path: ${X}\nattachments: ['${X}', '${X}']\nheaders: {X-A: '${X}'}\n" +
 		"limits: {rate: '${X}'}\ndelivery: {batch: '${X}', attempts: '${X}', backoff: '${X}', durability: '${X}'}\n" +
-		"smtp: {host: '${X}', port: '${X}', security: '${X}', helo: '${X}', connections: '${X}', messages_per_connection: '${X}', username: u, password: '${X}'}"
+		"smtp: {host: '${X}', port: '${X}', security: '${X}', helo: '${X}', connections: '${X}', messages_per_connection: '${X}', pipeline: '${X}', username: u, password: '${X}'}"
 	for _, lookup := range []func(string) (string, bool){secret, visible} {
 		_, err := Parse("c.yaml", []byte(lines), lookup)
 		if err == nil || strings.Count(err.Error(), "the value of") < 10 {

@@ -42,6 +42,7 @@ func (r *reader) schema() []key {
 			{name: "helo", read: value(r, &f.SMTP.Helo, parseHelo)},
 			{name: "connections", read: value(r, &f.SMTP.Connections, wholeNumber(1, 1000))},
 			{name: "messages_per_connection", read: value(r, &f.SMTP.MessagesPerConnection, wholeNumber(0, math.MaxInt32))},
+			{name: "pipeline", read: value(r, &f.SMTP.Pipeline, wholeNumber(1, 100))},
 		}},
 		{name: "limits", section: []key{
 			{name: "rate", read: oneOrMore(r, &f.Limits.Rates, parseRate)},
