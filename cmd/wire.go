@@ -133,6 +133,8 @@ func (s session) Send(m, next *sender.Message) (bool, error) {
 	return s.Session.Send(m.Content, envelope(next))
 }
 
+func (s session) Push(m *sender.Message) error { return s.Session.Push(*envelope(m), m.Content) }
+
 // drainOptions are the flags that send and resume share.
 type drainOptions struct {
 	maxRuntime time.Duration
