@@ -16,6 +16,11 @@ import (
 	"time"
 )
 
+// pushed is a message that is sent whole, without waiting for the reply to anything before it.
+func pushed(to, subject string) string {
+	return "> RSET\n> MAIL FROM:<a@x>\n> RCPT TO:<" + to + "@x>\n> BDAT " + itoa(len("Subject: \r\n\r\n.\r\n")+len(subject)) + " LAST\n> Subject: " + subject + "\n>\n> .\n"
+}
+
 func TestSession(t *testing.T) {
 	tests := map[string]struct {
 		opts   Options
@@ -51,6 +56,23 @@ func TestSession(t *testing.T) {
 		"chunk without recipient is skipped": {
 			script: hello + "> BDAT 6 LAST\n> QUIT\n< 502\n> NOOP\n< 250\n",
 			want:   Counts{Connections: 1},
+		},
+		"whole messages, one behind the other": {
+			fail: []string{"RCPT~^no@=550 5.1.1 who?", "DATA~^full@=452 4.3.1 full", "DOT~^Subject: two=554 5.7.1 spam"},
+			script: hello + pushed("a", "one") + pushed("no", "one") + pushed("b", "two") + pushed("full", "one") + pushed("c", "one") +
+				"< 250\n< 250\n< 250\n< 250 2.0.0 OK: message 1\n" + "< 250\n< 250\n< 550 5.1.1\n< 502\n" + "< 250\n< 250\n< 250\n< 554 5.7.1\n" +
+				"< 250\n< 250\n< 250\n< 452 4.3.1\n" + "< 250\n< 250\n< 250\n< 250 2.0.0 OK: message 2\n> QUIT\n< 221\n< closed",
+			want: Counts{Connections: 1, Accepted: 2, Recipients: 2, Distinct: 2, Refused: 3},
+		},
+		"421 among whole messages": {
+			fail:   []string{"MAIL~^421@=421 4.3.2 too busy"},
+			script: hello + pushed("a", "one") + "> MAIL FROM:<421@x>\n" + pushed("b", "one") + "< 250\n< 250\n< 250\n< 250\n< 421\n< closed",
+			want:   Counts{Connections: 1, Accepted: 1, Recipients: 1, Distinct: 1, Refused: 1},
+		},
+		"dropped among whole messages": {
+			opts:   Options{DropAfterDot: 1},
+			script: hello + pushed("a", "one") + pushed("b", "one") + "< 250\n< 250\n< 250\n< closed",
+			want:   Counts{Connections: 1, Accepted: 1, Recipients: 1, Distinct: 1, Dropped: 1},
 		},
 		"reset between the chunks": {
 			script: hello + envelope + "> BDAT 5\n> one\n< 250\n> RSET\n< 250\n" + message1 + "< 250\n",
