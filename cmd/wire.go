@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"mailblast/campaign"
@@ -62,7 +63,57 @@ func decodeFields(dst []string, list []byte) ([]string, error) {
 }
 
 // A Transport dials a campaign's server.
-type Transport struct{ Config smtp.Config }
+type Transport struct {
+	Config smtp.Config
+	gate   *gate // nil: none
+}
+
+// A gate lets only a few through until it is opened. All connections of a run begin at the same moment: the first show whether the
+// server can be used and the password is right, which a server may count, and they bring the TLS session that the others resume.
+type gate struct {
+	places chan struct{}
+	opened chan struct{}
+	open   func()
+}
+
+func newGate(places int) *gate {
+	g := &gate{places: make(chan struct{}, places), opened: make(chan struct{})}
+	g.open = sync.OnceFunc(func() { close(g.opened) })
+	return g
+}
+
+const (
+	dialsAtFirst = 2               // one may be stuck
+	gatePatience = 5 * time.Second // both may
+)
+
+// pass calls dial when there is a place. Whatever comes of it but a refusal that a person has to mend opens the gate.
+func (g *gate) pass(ctx context.Context, dial func() error) error {
+	if g == nil {
+		return dial()
+	}
+	select {
+	case <-g.opened:
+		return dial()
+	default:
+	}
+	select {
+	case <-g.opened:
+		return dial()
+	case <-time.After(gatePatience):
+		return dial()
+	case g.places <- struct{}{}:
+		defer func() { <-g.places }()
+	case <-ctx.Done():
+		return &reply.Error{Stage: reply.Connect, Err: context.Cause(ctx)}
+	}
+	err := dial()
+	var refused *reply.Error
+	if !errors.As(err, &refused) || !refused.Final {
+		g.open()
+	}
+	return err
+}
 
 // transportFor reads what the sessions need; read gets the file of a certificate authority.
 func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transport, error) {
@@ -85,7 +136,11 @@ func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transpor
 			return Transport{}, f.At("smtp.ca_file", fmt.Sprintf("there is no certificate in %s: it must be in PEM form", f.SMTP.CAFile))
 		}
 	}
-	return Transport{c}, nil
+	t := Transport{Config: c}
+	if c.Security != smtp.None || c.Username != "" { // else there is nothing to wait for
+		t.gate = newGate(dialsAtFirst)
+	}
+	return t, nil
 }
 
 // classifierFor knows the campaign's own rules for replies.
@@ -110,8 +165,8 @@ func hostName() string {
 
 // Dial opens a session.
 func (t Transport) Dial(ctx context.Context) (sender.Session, error) {
-	s, err := smtp.Dial(ctx, t.Config)
-	if err != nil {
+	var s *smtp.Session
+	if err := t.gate.pass(ctx, func() (err error) { s, err = smtp.Dial(ctx, t.Config); return err }); err != nil {
 		return nil, err
 	}
 	return session{s}, nil
