@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +25,7 @@ smtp:
   security: none
   helo: client.example.com
   connections: ${BENCH_CONNECTIONS}
+  pipeline: ${BENCH_PIPELINE}
 delivery:
   durability: strict
 `
@@ -63,13 +66,35 @@ func newsletter() string {
 	return b.String()
 }
 
-// writeCampaign writes what the senders read: the campaign, and the same as a message that is ready to go.
-func writeCampaign(dir string) error {
+// noise is so many octets.
+func noise(size int) []byte {
+	b := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(b)
+	return b
+}
+
+// writeCampaign writes what the senders read: the campaign, with an attachment unless it is empty, and the same as a message that
+// is ready to go.
+func writeCampaign(dir string, attached []byte) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	html := newsletter()
+	campaign, parts := campaignFile, ""
+	if len(attached) > 0 {
+		campaign += "attachments: [catalogue.bin]\n"
+		var lines strings.Builder
+		for text := base64.StdEncoding.EncodeToString(attached); text != ""; text = text[min(76, len(text)):] {
+			lines.WriteString(text[:min(76, len(text))] + "\n")
+		}
+		parts = "--next\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n" + lines.String()
+	}
 	message := strings.ReplaceAll(readerAt(0).fill("From: Bench <news@example.com>\nTo: reader1@example.com\nSubject: News for {{ .first_name }}\n"+
 		"Date: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@example.com>\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=next\n\n"+
-		"--next\nContent-Type: text/plain; charset=utf-8\n\n"+plainText+"--next\nContent-Type: text/html; charset=utf-8\n\n"+html+"--next--\n"), "\n", "\r\n")
-	for name, content := range map[string]string{"campaign.yaml": campaignFile, "newsletter.html": html, "newsletter.txt": plainText, "message.eml": message} {
+		"--next\nContent-Type: text/plain; charset=utf-8\n\n"+plainText+"--next\nContent-Type: text/html; charset=utf-8\n\n"+html+parts+"--next--\n"), "\n", "\r\n")
+	for name, content := range map[string]string{
+		"campaign.yaml": campaign, "newsletter.html": html, "newsletter.txt": plainText, "message.eml": message, "catalogue.bin": string(attached),
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 
 // clients run in a process of their own, which is this program with one of these names as its first argument; then come
 // ADDRESS MESSAGES CONNECTIONS FOLDER, where the folder holds the campaign.
-var clients = map[string]func(args []string) error{"client-bare": bareClient, "client-simple-mail": simpleMailClient}
+var clients = map[string]func(args []string) error{"client-bare": bareClient, "client-pushing": pushingClient, "client-simple-mail": simpleMailClient}
 
 // each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no more.
 func each(args []string, work func(take func() (i int, more bool)) error) error {
@@ -74,6 +74,44 @@ func bareClient(args []string) error {
 			}
 		}
 		return err
+	})
+}
+
+// pushingClient is the same bound with CHUNKING: pipelineDepth messages are under way on each connection.
+func pushingClient(args []string) error {
+	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
+	if err != nil {
+		return err
+	}
+	flight := fmt.Appendf(nil, "RSET\r\nMAIL FROM:<news@example.com>\r\nRCPT TO:<reader1@example.com>\r\nBDAT %d LAST\r\n%s", len(message), message)
+	return each(args, func(take func() (int, bool)) error {
+		conn, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		in := bufio.NewReader(conn)
+		if _, err := conn.Write([]byte("EHLO client.example.com\r\n")); err != nil {
+			return err
+		}
+		if err := expect(in, 2); err != nil { // the greeting comes first
+			return err
+		}
+		const replies = 4 // to a message
+		owed := 0
+		for _, more := take(); more; _, more = take() {
+			if owed == replies*pipelineDepth {
+				if err := expect(in, replies); err != nil {
+					return err
+				}
+				owed -= replies
+			}
+			if _, err := conn.Write(flight); err != nil {
+				return err
+			}
+			owed += replies
+		}
+		return expect(in, owed)
 	})
 }
 

@@ -44,6 +44,9 @@ func (b *bench) compare(ctx context.Context) error {
 // send has one sender do one job, with env added to its environment, and fails unless the server took every message.
 func (b *bench) send(ctx context.Context, s sender, n int, rtt time.Duration, env ...string) (c cost, err error) {
 	err = b.inJob(ctx, n, b.conns, func(ctx context.Context, j job) error {
+		if s.pushes {
+			j.pipeline = pipelineDepth
+		}
 		c, err = b.serve(ctx, j, rtt, 0, func(ctx context.Context, j job) *exec.Cmd {
 			cmd := s.command(ctx, j)
 			cmd.Env = append(cmd.Environ(), env...)

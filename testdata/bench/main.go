@@ -84,14 +84,16 @@ func run(ctx context.Context) (err error) {
 	npm := flag.Bool("npm", false, "have npm install nodemailer for this run")
 	rtt := flag.Duration("rtt", 0, "measure behind a proxy that adds this round-trip `time`, such as 20ms")
 	scale := flag.Bool("scale", false, "measure 1 to 100 connections at 0 to 100 ms round-trip time")
+	attached := flag.Int("attachment", 0, "measure an attachment of 1 MB to so many `recipients`, such as 1000")
+	queued := flag.Int("queue", 0, "measure how long status and resume take to start on a queue of so many `rows`, such as 1000000")
 	slow := flag.Duration("slow-fsync", 0, "measure on a disk whose fsync takes so much `longer`, such as 5ms (needs gcc)")
-	all := flag.Bool("all", false, "everything: as -rtt 20ms -scale -slow-fsync 5ms")
+	all := flag.Bool("all", false, "everything: as -rtt 20ms -attachment 1000 -queue 1000000 -scale -slow-fsync 5ms")
 	flag.Parse()
-	if flag.NArg() > 0 || b.runs < 1 || b.n < 100 || b.conns < 1 || *rtt < 0 || *slow < 0 {
-		return errors.New("flags only; -runs and -c at least 1, -n at least 100, no time below 0")
+	if flag.NArg() > 0 || b.runs < 1 || b.n < 100 || b.conns < 1 || *rtt < 0 || *slow < 0 || *attached < 0 || *queued < 0 || *queued == 1 {
+		return errors.New("flags only; -runs and -c at least 1, -n at least 100, -queue at least 2, nothing below 0")
 	}
 	if *all {
-		*rtt, *scale, *slow = 20*time.Millisecond, true, 5*time.Millisecond
+		*rtt, *scale, *slow, *attached, *queued = 20*time.Millisecond, true, 5*time.Millisecond, 1000, 1_000_000
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeLimit, fmt.Errorf("not done after %v", timeLimit))
 	defer cancel()
@@ -107,7 +109,7 @@ func run(ctx context.Context) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	if err := writeCampaign(b.dir); err != nil {
+	if err := writeCampaign(b.dir, nil); err != nil {
 		return err
 	}
 	server := "Postfix smtp-sink"
@@ -127,8 +129,10 @@ func run(ctx context.Context) (err error) {
 		{true, func() error { return b.compare(ctx) }},
 		{true, func() error { return b.lists(ctx, rows) }},
 		{*rtt > 0, func() error { return b.distance(ctx, *rtt) }},
+		{*queued > 0, func() error { return b.starts(ctx, *queued) }},
 		{*scale, func() error { return b.scale(ctx) }},
 		{*slow > 0, func() error { return b.slowDisk(ctx, *slow) }},
+		{*attached > 0, func() error { return b.attachment(ctx, *attached) }}, // last: making it takes memory, see measure
 	}
 	for _, p := range parts {
 		if p.wanted && ctx.Err() == nil {

@@ -70,7 +70,7 @@ func ownPeak() (int64, error) {
 
 // serve measures a process that sends to a server of its own, at a distance; the cost tells how many messages arrived.
 func (b *bench) serve(ctx context.Context, j job, rtt time.Duration, ok int, command func(context.Context, job) *exec.Cmd) (cost, error) {
-	s, err := b.startServer(ctx, j.dir)
+	s, err := b.startServer(ctx, j)
 	if err != nil {
 		return cost{}, err
 	}

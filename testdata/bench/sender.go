@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -19,7 +20,11 @@ type job struct {
 	n, conns int
 	list     string // CSV of n recipients
 	dir      string // for what the sender writes; gone after the run
+	pipeline int    // messages under way on a connection
 }
+
+// pipelineDepth is the pipeline of those that push.
+const pipelineDepth = 8
 
 // A sender is a process that does a job.
 type sender struct {
@@ -28,19 +33,18 @@ type sender struct {
 	trips   float64 // round trips a message, roughly: sizes the runs behind the proxy
 	goal    float64 // of mailblast's messages/s by this one's; 0: none
 	command func(context.Context, job) *exec.Cmd
+	pushes  bool // pipelineDepth messages at a time, for which the server must offer CHUNKING
 }
 
 // senders are those to compare, as far as they are there; mailblast is the first.
 func (b *bench) senders() []sender {
 	all := []sender{
-		{"mailblast", 1, 1.1, 0, func(ctx context.Context, j job) *exec.Cmd {
-			return b.mailblastCommand(ctx, j, "send", filepath.Join(b.dir, "campaign.yaml"), "--recipients", j.list)
-		}},
-		{"bare pipelining client", 1, 1.1, 0.75, b.child("client-bare")},
-		{"go-simple-mail", 4, 6, 0, b.child("client-simple-mail")},
+		{name: "mailblast", share: 1, trips: 1.1, command: b.sendCommand(b.dir)},
+		{name: "bare pipelining client", share: 1, trips: 1.1, goal: 0.75, command: b.child("client-bare", b.dir)},
+		{name: "go-simple-mail", share: 4, trips: 6, command: b.child("client-simple-mail", b.dir)},
 	}
 	if b.nodePath != "" {
-		all = append(all, sender{"Nodemailer, pooled", 4, 2.2, 8, func(ctx context.Context, j job) *exec.Cmd {
+		all = append(all, sender{name: "Nodemailer, pooled", share: 4, trips: 2.2, goal: 8, command: func(ctx context.Context, j job) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "node", filepath.Join(b.dir, "nodemailer.js"), j.addr, strconv.Itoa(j.conns), b.dir, j.list)
 			cmd.Env = append(os.Environ(), "NODE_PATH="+b.nodePath)
 			return cmd
@@ -52,23 +56,39 @@ func (b *bench) senders() []sender {
 // smtpSource neither fills in a template nor keeps a queue nor pipelines. By itself it makes a connection for each message;
 // with -d it keeps them, as the others do.
 func smtpSource(path, name string, args ...string) sender {
-	return sender{name, 1, 5, 1, func(ctx context.Context, j job) *exec.Cmd {
+	return sender{name: name, share: 1, trips: 5, goal: 1, command: func(ctx context.Context, j job) *exec.Cmd {
 		return exec.CommandContext(ctx, path, append(args, "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)...)
 	}}
+}
+
+// pushers are those that need CHUNKING.
+func (b *bench) pushers() []sender {
+	depth := fmt.Sprintf(", %d under way", pipelineDepth)
+	return []sender{
+		{name: "mailblast" + depth, share: 1, trips: 0.2, pushes: true, command: b.sendCommand(b.dir)},
+		{name: "bare client" + depth, share: 1, trips: 0.2, pushes: true, command: b.child("client-pushing", b.dir)},
+	}
+}
+
+// sendCommand is mailblast sending the campaign in a folder.
+func (b *bench) sendCommand(dir string) func(context.Context, job) *exec.Cmd {
+	return func(ctx context.Context, j job) *exec.Cmd {
+		return b.mailblastCommand(ctx, j, "send", filepath.Join(dir, "campaign.yaml"), "--recipients", j.list)
+	}
 }
 
 // mailblastCommand is the binary with its queue in the job's folder.
 func (b *bench) mailblastCommand(ctx context.Context, j job, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.mailblast, append(args, "--quiet", "--db", filepath.Join(j.dir, "queue.db"))...)
 	_, port, _ := net.SplitHostPort(j.addr)
-	cmd.Env = append(os.Environ(), "BENCH_PORT="+port, "BENCH_CONNECTIONS="+strconv.Itoa(j.conns))
+	cmd.Env = append(os.Environ(), "BENCH_PORT="+port, "BENCH_CONNECTIONS="+strconv.Itoa(j.conns), "BENCH_PIPELINE="+strconv.Itoa(max(1, j.pipeline)))
 	return cmd
 }
 
-// child is one of the clients of this program, in a process of its own.
-func (b *bench) child(name string) func(context.Context, job) *exec.Cmd {
+// child is one of the clients of this program, in a process of its own, with the campaign in a folder.
+func (b *bench) child(name, dir string) func(context.Context, job) *exec.Cmd {
 	return func(ctx context.Context, j job) *exec.Cmd {
-		return exec.CommandContext(ctx, "/proc/self/exe", name, j.addr, strconv.Itoa(j.n), strconv.Itoa(j.conns), b.dir)
+		return exec.CommandContext(ctx, "/proc/self/exe", name, j.addr, strconv.Itoa(j.n), strconv.Itoa(j.conns), dir)
 	}
 }
 

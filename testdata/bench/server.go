@@ -31,15 +31,15 @@ var (
 	mailblastCounter = regexp.MustCompile(`messages (\d+)`)
 )
 
-// startServer starts a server on a port of its own; its log goes to dir. Call stop.
-func (b *bench) startServer(ctx context.Context, dir string) (*server, error) {
+// startServer starts a server for a job on a port of its own. Call stop.
+func (b *bench) startServer(ctx context.Context, j job) (*server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	l.Close() // free, just now
 	s := &server{addr: l.Addr().String()}
-	if b.smtpSink != "" {
+	if b.smtpSink != "" && j.pipeline <= 1 { // it does not offer CHUNKING
 		args := []string{"-c", s.addr, "1000"}
 		if os.Geteuid() == 0 {
 			args = append([]string{"-u", "nobody"}, args...) // it refuses to be root
@@ -49,7 +49,7 @@ func (b *bench) startServer(ctx context.Context, dir string) (*server, error) {
 		s.cmd, s.count, s.signal = exec.CommandContext(ctx, b.mailblast, "sink", "--listen", s.addr), mailblastCounter, os.Interrupt
 	}
 	// A file, as reading a pipe would take processor time from those who are measured.
-	log, err := os.CreateTemp(dir, "server-*.log")
+	log, err := os.CreateTemp(j.dir, "server-*.log")
 	if err != nil {
 		return nil, err
 	}
