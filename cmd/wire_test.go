@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/sender/sink"
 )
@@ -158,5 +161,84 @@ func TestGateEnds(t *testing.T) {
 	cancel(why)
 	if err := g.pass(ctx, func() error { t.Error("it was let through"); return nil }); !errors.Is(err, why) {
 		t.Errorf("error %v, want %v", err, why)
+	}
+}
+
+// Eight messages are under way on a session to a server that refuses some recipients and some messages, short ones and such as are
+// written in several parts: each has its own answer, and the server has those that it took, once and octet for octet.
+func TestPush(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100, 300_000} {
+		t.Run(fmt.Sprint(size, " octets"), func(t *testing.T) {
+			t.Parallel()
+			rules := make([]sink.Rule, 3)
+			for i, rule := range []string{"RCPT~^r3=550 5.1.1 no such user", "DATA~^r5=452 4.3.1 not now", "DOT~^Subject: r7=554 5.7.1 spam"} {
+				var err error
+				if rules[i], err = sink.ParseRule(rule); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var mu sync.Mutex
+			taken := map[string][]string{}
+			server, err := sink.Start(t.Context(), sink.Options{Listen: "127.0.0.1:0", Fail: rules, OnAccept: func(m sink.Message) {
+				mu.Lock()
+				defer mu.Unlock()
+				taken[m.To[0]] = append(taken[m.To[0]], string(m.Data))
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close(context.Background())
+			f := &campaign.File{SMTP: campaign.SMTP{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.None, Helo: "client.example"}}
+			transport, err := transportFor(f, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dialled, err := transport.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := dialled.(session)
+			defer s.Close()
+			if !s.Chunking() {
+				t.Fatal("the sink does not offer CHUNKING")
+			}
+			const depth = 8
+			var sent []sender.Message
+			var got []string
+			answer := func() {
+				stage, r, err := s.Answer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprint(stage, " ", r.Code))
+			}
+			for i := range 20 {
+				to := fmt.Sprintf("r%d-%d@example.com", i%10, i)
+				content := "Subject: " + to + "\r\n\r\n.\r\n" + strings.Repeat("some line of some message\r\n", size/27)
+				sent = append(sent, sender.Message{From: "news@example.com", To: to, Content: [][]byte{[]byte(content)}, Size: len(content)})
+				if i-len(got) == depth {
+					answer()
+				}
+				if err := s.Push(&sent[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for len(got) < len(sent) {
+				answer()
+			}
+			s.Quit()
+			server.Close(t.Context())
+			for i, m := range sent {
+				want, refused := map[int]string{3: "RCPT 550", 5: "end of the message 452", 7: "end of the message 554"}[i%10]
+				var contents []string
+				if !refused {
+					want, contents = "end of the message 250", []string{string(m.Content[0])}
+				}
+				if got[i] != want || !slices.Equal(taken[m.To], contents) {
+					t.Errorf("%s: got %q, want %q; and the server has %d messages, or not what was sent", m.To, got[i], want, len(taken[m.To]))
+				}
+			}
+		})
 	}
 }
