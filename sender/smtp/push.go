@@ -24,8 +24,9 @@ func (s *Session) Chunking() bool { return s.pipelining && s.chunking }
 // several can be under way. Each has its Answer, in the order of the pushes; in between there is no Offer. Content is as for
 // Send. It keeps nothing of the pieces.
 //
-// After an error the message was not complete on the wire and never will be, and it has no Answer. The session is broken
-// then and takes no more, but those that were pushed before still have theirs: a server that closes has often told of them.
+// After an error the message was not complete on the wire and never will be, and it has no Answer; stage Mail says that nothing of
+// it was written. The session is broken then and takes no more, but those that were pushed before still have theirs: a server
+// that closes has often told of them.
 //
 // A server may answer while it is written to. What it says to a few messages fits into the connection's buffer, so that
 // neither waits for the other; one that says so much that it does not is given up at the deadline.
@@ -34,7 +35,7 @@ func (s *Session) Chunking() bool { return s.pipelining && s.chunking }
 // read afterwards: a message whose recipient was refused is sent for nothing, and the server throws it away.
 func (s *Session) Push(e Envelope, content [][]byte) error {
 	if s.Broken() {
-		return s.notTaken(errors.New("the connection was given up before"))
+		return s.notTaken(reply.Mail, errors.New("the connection was given up before"))
 	}
 	held := s.unfitting(e)
 	size, open := 0, false // open: the last line has no end
@@ -94,7 +95,11 @@ func (p push) replies() int {
 // carry writes the flight, a part of a message to which asked replies may have come already, unless the server said something
 // that makes it pointless. After an error the last octet of the flight was not written.
 func (s *Session) carry(asked int) error {
-	if err := s.listen(asked); err != nil {
+	stage := reply.Mail
+	if asked > 0 {
+		stage = reply.Data
+	}
+	if err := s.listen(stage, asked); err != nil {
 		return err
 	}
 	whole := len(s.flight)
@@ -103,21 +108,21 @@ func (s *Session) carry(asked int) error {
 		return nil
 	}
 	// Often the server has said why before it closed the connection.
-	if said := s.listen(asked); said != nil {
+	if said := s.listen(reply.Data, asked); said != nil {
 		return said
 	}
-	return s.notTaken(err)
+	return s.notTaken(reply.Data, err)
 }
 
-// listen reads what the server has said so far, and waits for nothing. The error is why the message that is being written is
-// not to be completed.
-func (s *Session) listen(asked int) error {
+// listen reads what the server has said so far, and waits for nothing. The error, of a stage, is why the message that is being
+// written is not to be completed.
+func (s *Session) listen(stage reply.Stage, asked int) error {
 	before := 0
 	for _, p := range s.pushed {
 		before += p.replies()
 	}
 	for s.said() {
-		r, err := s.hear(reply.Data, s.timeouts.DataBlock)
+		r, err := s.hear(stage, s.timeouts.DataBlock)
 		if err != nil {
 			return err
 		}
@@ -127,7 +132,7 @@ func (s *Session) listen(asked int) error {
 			surplus = 0 // it does not wait for the end of what it will throw away
 		}
 		if surplus > 0 || r.Code == 421 {
-			return s.notTaken(fmt.Errorf("the server said this before the message was complete: %s", r))
+			return s.notTaken(stage, fmt.Errorf("the server said this before the message was complete: %s", r))
 		}
 	}
 	return nil
@@ -137,13 +142,13 @@ func refusal(r reply.Reply) bool { return r.Code >= 400 }
 
 // notTaken is the error for a message that is not completed. Nothing more can be written, and what the server has said
 // to others can still be read.
-func (s *Session) notTaken(err error) error {
+func (s *Session) notTaken(stage reply.Stage, err error) error {
 	s.broken.Store(true)
 	s.flight = s.flight[:0]
 	if c, ok := s.tcp.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
-	return &reply.Error{Stage: reply.Data, Err: err}
+	return &reply.Error{Stage: stage, Err: err}
 }
 
 // inLines reports whether each CR and each LF is part of a line end.

@@ -293,7 +293,8 @@ func TestAnsweredBeforeItBroke(t *testing.T) {
 		}
 		<-server.done
 		err := s.Push(hello, pieces("hi.\r\n"))
-		if got := outcome(s) + ", " + outcome(s); err == nil || got != "dot 250 broken, rcpt 550 broken" {
+		var e *reply.Error
+		if got := outcome(s) + ", " + outcome(s); !errors.As(err, &e) || e.Stage != reply.Mail || got != "dot 250 broken, rcpt 550 broken" {
 			t.Errorf("%s: push %v, then %q", end, err, got)
 		}
 	}
