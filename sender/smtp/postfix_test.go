@@ -3,6 +3,9 @@
 package smtp
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"os"
@@ -40,6 +43,8 @@ mynetworks = 127.0.0.0/8
 smtpd_discard_ehlo_keywords =
 smtpd_recipient_restrictions = check_recipient_access regexp:DIR/conf/access, permit_mynetworks, reject
 message_size_limit = 100000
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = DIR/conf/tls.pem
 `
 	postfixMaster = `
 postlog unix-dgram n - n - 1 postlogd
@@ -53,13 +58,14 @@ trace unix - - n - 0 bounce
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 error unix - - n - - error
+tlsmgr unix - - n 1000? 1 tlsmgr
 `
 	postfixAccess = "/^refused/ 550 5.1.1 no such user\n/^later/ 450 4.2.2 mailbox full\n"
 )
 
-// startPostfix starts the real server, with a configuration and a queue of its own. delivered reads its Maildir once so many
-// messages are there: the contents by recipient.
-func startPostfix(t *testing.T) (port int, delivered func(n int) map[string][]string) {
+// startPostfix starts the real server, with a configuration and a queue of its own and a certificate for 127.0.0.1. delivered reads its
+// Maildir once so many messages are there: the contents by recipient.
+func startPostfix(t *testing.T, certificate tls.Certificate) (port int, delivered func(n int) map[string][]string) {
 	t.Helper()
 	absent := t.Skip
 	if os.Getenv("MAILBLAST_TEST_POSTFIX") == "required" {
@@ -108,7 +114,12 @@ func startPostfix(t *testing.T) (port int, delivered func(n int) map[string][]st
 	port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	fill := strings.NewReplacer("DIR", dir, "PORT", strconv.Itoa(port), "UID", nobody.Uid, "GID", nobody.Gid)
-	for name, content := range map[string]string{"main.cf": postfixMain, "master.cf": postfixMaster, "access": postfixAccess} {
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})) + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}))
+	for name, content := range map[string]string{"main.cf": postfixMain, "master.cf": postfixMaster, "access": postfixAccess, "tls.pem": chain} {
 		if err := os.WriteFile(filepath.Join(dir, "conf", name), []byte(fill.Replace(content)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -196,18 +207,31 @@ func letters(name string, n int) []letter {
 	return all
 }
 
-// TestPostfix: a real server understands what we send, and we what it says, message by message and with eight under way.
+// TestPostfix: a real server understands what we send, and we what it says, message by message and with eight under way. It lets a
+// later connection resume the TLS session of an earlier one.
 func TestPostfix(t *testing.T) {
 	t.Parallel()
-	port, delivered := startPostfix(t)
-	const n = 90
+	ours := newAuthority(t)
+	port, delivered := startPostfix(t, ours.serverFor(t, "", time.Now().AddDate(0, 1, 0)).Certificates[0])
+	const n = 54
+	config := (&server{host: "127.0.0.1", port: port}).config()
+	config.TLS = &tls.Config{RootCAs: ours.pool(), ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 	var all []letter
 	for _, how := range []struct {
-		name string
-		send func(t *testing.T, s *Session, letters []letter) []string
-	}{{"data", sendLetters}, {"bdat", pushLetters}} {
+		name     string
+		security Security
+		send     func(t *testing.T, s *Session, letters []letter) []string
+		resumes  bool
+	}{
+		{"data", None, sendLetters, false}, {"bdat", None, pushLetters, false},
+		{"data-tls", StartTLS, sendLetters, false}, {"bdat-tls", StartTLS, pushLetters, true},
+	} {
 		letters := letters(how.name, n)
-		s := dial(t, (&server{host: "127.0.0.1", port: port}).config())
+		config.Security = how.security
+		s := dial(t, config)
+		if conn, ok := s.conn.(*tls.Conn); ok && conn.ConnectionState().DidResume != how.resumes {
+			t.Errorf("%s: resumed %v, want %v", how.name, !how.resumes, how.resumes)
+		}
 		if !s.Chunking() {
 			t.Fatal("Postfix does not offer CHUNKING and PIPELINING")
 		}
