@@ -64,7 +64,7 @@ func TestQueueFaults(t *testing.T) {
 		{name: "records fail for a quarter of a minute", queue: faulty{record: func(n int, b []store.Job) ([]store.Job, error) { return b, errOn(n >= 3 && n < 7) }}},
 		{name: "no record ever", queue: faulty{record: func(_ int, b []store.Job) ([]store.Job, error) { return b, errDisk }}, fails: true, queued: 20},
 		{name: "no record after the third", queue: faulty{record: func(n int, b []store.Job) ([]store.Job, error) { return b, errOn(n > 3) }}, fails: true, inDoubt: 4, queued: 20},
-		{name: "no record after the tenth", queue: faulty{record: func(n int, b []store.Job) ([]store.Job, error) { return b, errOn(n > 10) }}, fails: true, inDoubt: 4, queued: 20},
+		{name: "no record after the fifth", queue: faulty{record: func(n int, b []store.Job) ([]store.Job, error) { return b, errOn(n > 5) }}, fails: true, inDoubt: 4, queued: 20},
 		{name: "some begins are lost", queue: faulty{record: func(n int, b []store.Job) ([]store.Job, error) {
 			if n%3 == 1 && n < 20 {
 				return nil, nil

@@ -123,7 +123,7 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	var recording, working sync.WaitGroup
 	recording.Go(e.recorder.run)
 	for range o.Connections {
-		e.workers = append(e.workers, &worker{engine: e, compose: [3]Compose{o.Compose(), o.Compose(), o.Compose()}, kept: make(chan bool, 1)})
+		e.workers = append(e.workers, &worker{engine: e, compose: [3]Compose{o.Compose(), o.Compose(), o.Compose()}})
 	}
 	for _, w := range e.workers {
 		working.Go(w.run)
@@ -135,9 +135,9 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	cancel(nil) // a worker that waits for a better moment has nothing to wait for
 	working.Wait()
 	e.release()
-	close(e.recorder.in)
+	e.recorder.end()
 	recording.Wait()
-	if fatal := e.recorder.err; fatal != nil {
+	if fatal := e.recorder.failed; fatal != nil {
 		return fatal
 	}
 	return err

@@ -32,7 +32,6 @@ type worker struct {
 	// away when the reply does not come and others have nothing to do.
 	upcoming atomic.Pointer[task]
 
-	kept     chan bool // the recorder's answer to the one begin that is asked for at a time
 	session  Session
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
@@ -45,6 +44,7 @@ type worker struct {
 type task struct {
 	store.Job
 	Message
+	kept chan bool // brings the recorder's answer to its begin; nil before that was asked for
 }
 
 func (w *worker) run() {
@@ -63,9 +63,9 @@ func (w *worker) run() {
 	}
 }
 
-// start takes a job and opens its message on the session, dialling first where there is none. It returns a task whose
-// begin is recorded and for whose content the server waits, or nil when this one came to an end before that. It reports
-// false when there is nothing more to do.
+// start takes a job and opens its message on the session, dialling first where there is none. It returns a task for whose
+// content the server waits, or nil when this one came to an end before that. It reports false when there is nothing more
+// to do.
 func (w *worker) start() (*task, bool) {
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
 		return nil, false
@@ -92,97 +92,105 @@ func (w *worker) start() (*task, bool) {
 	if !w.ready(t) {
 		return nil, true
 	}
-	w.recorder.begin(t.Job, w.kept)
-	if !<-w.kept {
-		w.lost(t)
-		return nil, true
-	}
 	return t, true
 }
 
-// send sends the content of current, for which the server waits and whose begin is recorded, together with the envelope of the
-// next message if one can be had at once. It returns the next one when it has come as far as current had.
+// send sends the content of current, for which the server waits, as soon as its begin is recorded, together with the envelope
+// of the next message if one can be had at once. It returns the next one when the server waits for its content.
 //
-// The next message's begin is asked for while the reply to this one is on its way. If the process dies in
-// between, both are `sending`: that is the bound of two in doubt for each connection. If the connection dies, the next
-// one is known not to have been sent.
+// The next message's begin is asked for while the reply to current is on its way, or, where that would be long before the
+// disk had answered, together with the begin of current, so that a connection waits for the disk once for two messages. Either
+// way the outcome of the message before current has been handed to the recorder by then. So if the process dies, at most
+// these two are `sending`: that is the bound of two in doubt for each connection. If the connection dies, the next one is known
+// not to have been sent.
 func (w *worker) send(current *task) *task {
 	w.carried++
 	var next *task
+	var nextMessage *Message
 	if !w.full() && w.claim.Err() == nil {
 		if next = w.upcoming.Swap(nil); next == nil {
 			next = w.next()
 		}
 	}
-	var nextMessage *Message
 	if next != nil {
 		nextMessage = &next.Message
 	}
-	gone, err := w.session.Send(&current.Message, nextMessage)
-	if err != nil {
-		if gone {
-			w.doubt(current, err)
-		} else {
-			w.broken(current, err)
-		}
-		if next != nil {
-			w.putBack(next.Job)
-		}
+	switch slow := w.recorder.slow.Load(); {
+	case current.kept != nil:
+	case slow && next != nil:
+		w.recorder.begin(current, next)
+	default:
+		w.recorder.begin(current)
+	}
+	if !<-current.kept {
+		w.lost(current)
+		w.unsent(next)
 		return nil
 	}
-	if next != nil {
-		w.recorder.begin(next.Job, w.kept)
+	gone, err := w.session.Send(&current.Message, nextMessage)
+	switch {
+	case err != nil && gone:
+		w.doubt(current, err)
+	case err != nil:
+		w.broken(current, err)
+	default:
+		if next != nil && next.kept == nil && !w.recorder.slow.Load() {
+			w.recorder.begin(next)
+		}
 		if w.upcoming.Load() == nil {
 			w.upcoming.Store(w.next())
 		}
-	}
-	r, err := w.session.Result()
-	if err != nil {
-		w.doubt(current, err)
-		if next != nil {
-			<-w.kept
-			w.putBack(next.Job)
+		var r reply.Reply
+		if r, err = w.session.Result(); err != nil {
+			w.doubt(current, err)
+		} else {
+			w.answered(current, reply.Dot, r)
 		}
-		return nil
 	}
-	w.answered(current, reply.Dot, r)
-	if next == nil {
-		return nil
+	switch {
+	case next == nil:
+	case err != nil || w.session.Broken(): // or the reply was a farewell
+		w.unsent(next)
+	case w.ready(next):
+		return next
 	}
-	ready := w.ready
-	if w.session.Broken() { // the reply was a farewell
-		ready = func(t *task) bool { w.putBack(t.Job); return false }
+	return nil
+}
+
+// unsent puts a message back whose content was not sent, if there is one.
+func (w *worker) unsent(t *task) {
+	if t != nil {
+		t.begun()
+		w.putBack(t.Job)
 	}
-	// The begin is settled before anything else is recorded of this job.
-	kept := <-w.kept
-	if !ready(next) {
-		return nil
+}
+
+// begun waits for the answer to t's begin if there is one to come: nothing else is recorded of a job before that.
+func (t *task) begun() {
+	if t.kept != nil {
+		<-t.kept
 	}
-	if !kept {
-		w.lost(next)
-		return nil
-	}
-	return next
 }
 
 // ready reads the server's answer to the envelope of t, and ends t unless the server waits for its content.
 func (w *worker) ready(t *task) bool {
 	stage, r, err := w.session.Ready()
+	if err == nil && r.Code == 354 {
+		return true
+	}
+	t.begun()
 	switch {
 	case err != nil && (stage == reply.Mail || stage == reply.Rset):
 		// The connection was lost before the server had seen the recipient.
 		w.session.Close()
 		w.putBack(t.Job)
 		w.failed(err)
-		return false
 	case err != nil:
 		w.broken(t, err)
-		return false
-	case r.Code != 354:
+	default:
 		w.answered(t, stage, r)
-		return false
 	}
-	return true
+	return false
 }
 
 // sleep sleeps for d unless claim ends. A session that would be idle for too long meanwhile is closed.
@@ -242,12 +250,13 @@ func (w *worker) returnUpcoming() {
 
 // prepare composes a job's message. A message that cannot be composed is the recipient's end.
 func (w *worker) prepare(j store.Job) *task {
-	w.turn = (w.turn + 1) % len(w.compose)
-	m, err := w.compose[w.turn](j)
+	turn := (w.turn + 1) % len(w.compose)
+	m, err := w.compose[turn](j)
 	if err != nil {
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
 		return nil
 	}
+	w.turn = turn
 	return &task{Job: j, Message: m}
 }
 

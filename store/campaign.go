@@ -119,7 +119,7 @@ func counts(ctx context.Context, db interface {
 }, id int64) (Counts, error) {
 	var c Counts
 	rows, err := db.QueryContext(ctx, `SELECT state, n FROM tally WHERE campaign = ?1
-		UNION ALL SELECT state, count(*) FROM job INDEXED BY job_held WHERE campaign = ?1 AND state IN ('claimed', 'sending') GROUP BY state`, id)
+		UNION ALL SELECT state, count(*) FROM job INDEXED BY job_held WHERE campaign = ?1 AND owner IS NOT NULL GROUP BY state`, id)
 	if err != nil {
 		return c, err
 	}

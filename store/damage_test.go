@@ -166,12 +166,12 @@ func TestIndexOutOfStep(t *testing.T) {
 	for _, query := range []string{
 		"PRAGMA writable_schema=ON",
 		"UPDATE sqlite_schema SET sql = replace(sql, '''queued''', '''sent''') WHERE name = 'job_due'",
-		"UPDATE sqlite_schema SET sql = replace(sql, '(''claimed'', ''sending'')', '(''sent'')') WHERE name = 'job_held'",
+		"UPDATE sqlite_schema SET sql = replace(sql, 'IS NOT NULL', 'IS NULL') WHERE name = 'job_held'",
 		"PRAGMA writable_schema=RESET",
 		"REINDEX",
 		"PRAGMA writable_schema=ON",
 		"UPDATE sqlite_schema SET sql = replace(sql, '''sent''', '''queued''') WHERE name = 'job_due'",
-		"UPDATE sqlite_schema SET sql = replace(sql, '(''sent'')', '(''claimed'', ''sending'')') WHERE name = 'job_held'",
+		"UPDATE sqlite_schema SET sql = replace(sql, 'IS NULL', 'IS NOT NULL') WHERE name = 'job_held'",
 		"PRAGMA writable_schema=RESET",
 	} {
 		if _, err := l.store.writer.ExecContext(t.Context(), query); err != nil {

@@ -119,7 +119,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 	defer s.mu.Unlock()
 	err = s.writeAs(ctx, "strict", func(ctx context.Context) error {
 		rows, err := s.writer.QueryContext(ctx, `SELECT job.id, state, attempt, coalesce(boot, '') FROM job INDEXED BY job_held LEFT JOIN owner ON owner.id = job.owner
-			WHERE job.campaign = ?1 AND state IN ('claimed', 'sending')`, l.id)
+			WHERE job.campaign = ?1 AND job.owner IS NOT NULL`, l.id)
 		if err != nil {
 			return err
 		}
@@ -184,16 +184,23 @@ func (l *Lease) setBack(ctx context.Context, now int64) error {
 		now, now, l.id, now, now)
 }
 
-// Claim takes up to n rows that are due, the longest due first. It is durable when it returns, whatever the durability of the
-// campaign: after a power cut a row that reads queued was certainly not sent since. Rows on the suppression list become suppressed
-// in place of being claimed, so that there may be fewer than n, or none, while more are due.
+// Claim takes up to n rows that are due, the longest due first. Rows on the suppression list become suppressed in place of being
+// claimed, so that there may be fewer than n, or none, while more are due.
+//
+// A claim need not be on the disk by itself: what follows from it is that a message may be begun, and the sync of that begin, which
+// comes behind it in the log, carries it along. Where begins are not synced (durability: process) the claim is, so that after a
+// power cut a row that reads queued was certainly not sent since.
 func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	s := l.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var jobs []Job
 	owner := l.owner
-	err := s.writeAs(ctx, "strict", func(ctx context.Context) error {
+	durability := "process"
+	if l.durability == "process" {
+		durability = "strict"
+	}
+	err := s.writeAs(ctx, durability, func(ctx context.Context) error {
 		now := millis(time.Now())
 		if owner == 0 {
 			// A number that no process has had or will have.
