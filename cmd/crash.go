@@ -133,6 +133,18 @@ func (s crashSession) Result() (reply.Reply, error) {
 	return s.Session.Result()
 }
 
+func (s crashSession) Push(m *sender.Message) error {
+	s.step("before-send")
+	defer s.step("after-send")
+	return s.Session.Push(m)
+}
+
+func (s crashSession) Answer() (reply.Stage, reply.Reply, error) {
+	s.step("before-result")
+	defer s.step("after-result")
+	return s.Session.Answer()
+}
+
 // A lateQueue says that begins are recorded, and records them when the message has been sent.
 type lateQueue struct {
 	sender.Queue
@@ -179,4 +191,10 @@ func (s lateSession) Send(m, next *sender.Message) (bool, error) {
 	gone, err := s.Session.Send(m, next)
 	s.queue.sent(m)
 	return gone, err
+}
+
+func (s lateSession) Push(m *sender.Message) error {
+	err := s.Session.Push(m)
+	s.queue.sent(m)
+	return err
 }

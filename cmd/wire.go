@@ -246,7 +246,7 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	start := time.Now()
 	queue, t := a.crash.between(lease, t)
 	stopped := sender.Run(work, ctx, queue, t, sender.Options{
-		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection,
+		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection, Pipeline: f.SMTP.Pipeline,
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
 		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})

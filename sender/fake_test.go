@@ -87,6 +87,7 @@ type server struct {
 	t       testing.TB
 	queue   *queue // to look at while sending; may be nil
 	scripts map[string][]string
+	depth   int     // messages that may be pushed; 0: the server does no chunking
 	dials   []error // what becomes of the dials, one after the other; nil: a session. The last entry is for all further ones
 	dialing func()
 
@@ -138,6 +139,7 @@ type session struct {
 	number int
 
 	offered, ready, sending *Message
+	pushed                  []*Message
 	script                  map[*Message]string
 
 	dead   bool // an error was returned
@@ -182,6 +184,12 @@ func (s *session) expect(what string, ok bool) {
 
 func (s *session) Offer(m *Message) {
 	s.expect("Offer", s.offered == nil && s.ready == nil)
+	s.play(m)
+	s.offered = m
+}
+
+// play finds what happens to m.
+func (s *session) play(m *Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.script == nil {
@@ -192,7 +200,6 @@ func (s *session) Offer(m *Message) {
 		entry = script[min(s.tries[m.To], len(script)-1)]
 	}
 	s.script[m] = entry
-	s.offered = m
 	s.at = append(s.at, time.Now())
 }
 
@@ -252,20 +259,7 @@ func (s *session) Ready() (reply.Stage, reply.Reply, error) {
 func (s *session) Send(m, next *Message) (gone bool, err error) {
 	s.expect("Send", m == s.ready && s.sending == nil)
 	s.ready = nil
-	if !strings.Contains(string(m.Content[0]), "<"+m.To+">") {
-		s.t.Errorf("the content sent to %s is %q", m.To, m.Content)
-	}
-	if s.queue != nil {
-		if row := s.queue.rows(s.t)[m.To]; row.State != store.Sending {
-			s.t.Errorf("%s is sent while its row is durably %q", m.To, row.State)
-		}
-		s.mu.Lock()
-		most := 2 * s.most
-		s.mu.Unlock()
-		if n := len(s.queue.rows(s.t, store.Sending)); n > most {
-			s.t.Errorf("%d rows are sending on %d connections", n, most/2)
-		}
-	}
+	s.look(m, 2)
 	if err := s.fault(m, "content", reply.Dot); err != nil {
 		return false, err
 	}
@@ -281,6 +275,78 @@ func (s *session) Send(m, next *Message) (gone bool, err error) {
 		s.Offer(next)
 	}
 	return true, nil
+}
+
+// look looks at what is about to leave, and whether the queue knows; depth rows may be on their way for each session.
+func (s *session) look(m *Message, depth int) {
+	if !strings.Contains(string(m.Content[0]), "<"+m.To+">") {
+		s.t.Errorf("the content sent to %s is %q", m.To, m.Content)
+	}
+	if s.queue != nil {
+		if row := s.queue.rows(s.t)[m.To]; row.State != store.Sending {
+			s.t.Errorf("%s is sent while its row is durably %q", m.To, row.State)
+		}
+		s.mu.Lock()
+		most := depth * s.most
+		s.mu.Unlock()
+		if n := len(s.queue.rows(s.t, store.Sending)); n > most {
+			s.t.Errorf("%d rows are sending on %d connections", n, most/depth)
+		}
+	}
+}
+
+func (s *session) Chunking() bool { return s.depth > 0 }
+
+// Push is Send for a whole message. A script's "lost content" and "lost data" break it half way.
+func (s *session) Push(m *Message) error {
+	s.expect("Push", s.offered == nil && s.ready == nil && len(s.pushed) < s.depth)
+	if s.Broken() {
+		return &reply.Error{Stage: reply.Mail, Err: errors.New("broken")}
+	}
+	s.play(m)
+	s.look(m, s.depth)
+	s.mu.Lock()
+	s.tries[m.To]++
+	s.mu.Unlock()
+	for _, stage := range []string{"data", "content"} {
+		if err := s.fault(m, stage, reply.Data); err != nil {
+			s.dead = false // others have answers
+			s.Close()
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.completed[m.To]++
+	s.carried[s.number]++
+	s.mu.Unlock()
+	s.pushed = append(s.pushed, m)
+	return nil
+}
+
+// Answer is the script's reply, or that the connection was lost: then nobody has another.
+func (s *session) Answer() (reply.Stage, reply.Reply, error) {
+	m := s.pushed[0]
+	s.pushed = s.pushed[1:]
+	if s.dead {
+		return reply.Dot, reply.Reply{}, &reply.Error{Stage: reply.Dot, Err: errors.New("connection reset")}
+	}
+	for name, stage := range map[string]reply.Stage{"mail": reply.Mail, "rcpt": reply.Rcpt, "dot": reply.Dot} {
+		r, ok := s.answer(m, name)
+		if !ok {
+			continue
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if r.Code/100 == 2 {
+			s.accepted[m.To]++
+		} else {
+			s.completed[m.To]--
+		}
+		return stage, r, nil
+	}
+	s.dead = true
+	s.Close()
+	return reply.Dot, reply.Reply{}, &reply.Error{Stage: reply.Dot, Err: errors.New("connection reset")}
 }
 
 func (s *session) Result() (reply.Reply, error) {

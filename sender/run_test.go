@@ -80,3 +80,60 @@ func TestOutcome(t *testing.T) {
 		}
 	}
 }
+
+// The same where the server takes whole messages, several under way at a time. With a connection those are in doubt that were
+// under way on it.
+func TestStream(t *testing.T) {
+	for _, c := range []struct {
+		script string
+		state  store.State
+		tries  int
+		doubt  bool // of others as well
+	}{
+		{"dot 250 2.0.0 queued", store.Sent, 1, false},
+		{"mail 552 5.3.4 too big", store.Failed, 1, false},
+		{"mail 451 4.3.0 not now", store.Sent, 2, false},
+		{"rcpt 550 5.1.1 no such user", store.Failed, 1, false},
+		{"rcpt 451 4.3.0 not now", store.Queued, 1, false},
+		{"dot 554 5.7.1 spam", store.Failed, 1, false},
+		{"dot 451 4.3.0 not now", store.Queued, 1, false},
+		{"dot 421 4.3.2 closing", store.Queued, 1, true},
+		{"dot 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", store.Sent, 2, false},
+		{"lost content", store.Queued, 1, false},
+		{"lost mail", store.InDoubt, 1, true},
+		{"lost dot", store.InDoubt, 1, true},
+		{"lost end", store.InDoubt, 1, true},
+	} {
+		for victim := range 12 {
+			t.Run(fmt.Sprint(c.script, ", message ", victim), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					const recipients, depth = 12, 4
+					q := newQueue(t, recipients, "process")
+					a := address(victim)
+					s := newServer(t, q, map[string][]string{a: {c.script, "dot 250 ok"}})
+					s.depth = depth
+					o := options(1)
+					o.Wait, o.Pipeline = 2*time.Second, depth
+					if err := run(q, s, o); err != nil {
+						t.Fatal(err)
+					}
+					want := map[string]store.State{}
+					for other, row := range q.rows(t, store.InDoubt) {
+						if !c.doubt {
+							t.Errorf("%s is in doubt", row.Email)
+						}
+						want[other] = store.InDoubt
+					}
+					if len(want) > depth {
+						t.Errorf("%d are in doubt, after one connection of %d messages", len(want), depth)
+					}
+					want[a] = c.state
+					if s.tries[a] != c.tries {
+						t.Errorf("%d tries, want %d", s.tries[a], c.tries)
+					}
+					s.verify(q, recipients, want)
+				})
+			})
+		}
+	}
+}

@@ -35,12 +35,16 @@ type Transport interface {
 	Dial(ctx context.Context) (Session, error)
 }
 
-// Session carries messages, one at a time: Offer, Ready, Send, Result. See sender/smtp for what each promises.
+// Session carries messages, one at a time: Offer, Ready, Send, Result; or, where the server does Chunking, several: Push each, and ask for
+// the Answer of each. See sender/smtp for what each promises.
 type Session interface {
 	Offer(m *Message)
 	Ready() (stage reply.Stage, r reply.Reply, err error)
 	Send(m, next *Message) (gone bool, err error) // with the envelope of next, unless it is nil
 	Result() (reply.Reply, error)
+	Chunking() bool
+	Push(m *Message) error
+	Answer() (stage reply.Stage, r reply.Reply, err error)
 	Server() string
 	Broken() bool
 	Quit()  // politely
@@ -63,6 +67,7 @@ type Compose func(store.Job) (Message, error)
 type Options struct {
 	Connections           int           // 1
 	MessagesPerConnection int           // 0: no limit
+	Pipeline              int           // messages under way at a time on a connection, where the server does chunking; 1
 	Batch                 int           // rows claimed at a time; 100
 	Attempts              int           // until a recipient is given up; 5
 	BackoffMin            time.Duration // until the second attempt, then doubled; 1m
@@ -123,7 +128,7 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	var recording, working sync.WaitGroup
 	recording.Go(e.recorder.run)
 	for range o.Connections {
-		e.workers = append(e.workers, &worker{engine: e, compose: [3]Compose{o.Compose(), o.Compose(), o.Compose()}})
+		e.workers = append(e.workers, &worker{engine: e, compose: composers(o)})
 	}
 	for _, w := range e.workers {
 		working.Go(w.run)
@@ -141,6 +146,15 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 		return fatal
 	}
 	return err
+}
+
+// composers are as many as there are messages at a time that are composed and not sent.
+func composers(o Options) []Compose {
+	all := make([]Compose, max(3, min(o.Pipeline, groupMost)))
+	for i := range all {
+		all[i] = o.Compose()
+	}
+	return all
 }
 
 func (o Options) withDefaults() Options {

@@ -25,7 +25,7 @@ const (
 // A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
 type worker struct {
 	*engine
-	compose [3]Compose // in turn: the messages of up to three tasks are there at a time
+	compose []Compose // in turn: a message must not be written over before it was sent
 	turn    int
 
 	// The message after the next one, composed while a reply is awaited; its row is claimed and not begun. The feeder takes it
@@ -33,6 +33,7 @@ type worker struct {
 	upcoming atomic.Pointer[task]
 
 	session  Session
+	server   string      // of the session, or the last one
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
 	failures int         // of the server in a row
@@ -88,6 +89,10 @@ func (w *worker) start() (*task, bool) {
 		w.putBack(t.Job)
 		return nil, true
 	}
+	if w.Pipeline > 1 && w.session.Chunking() {
+		w.stream(t)
+		return nil, true
+	}
 	w.session.Offer(&t.Message)
 	if !w.ready(t) {
 		return nil, true
@@ -134,11 +139,13 @@ func (w *worker) send(current *task) *task {
 	case err != nil:
 		w.broken(current, err)
 	default:
-		if next != nil && next.kept == nil && !w.recorder.slow.Load() {
-			w.recorder.begin(next)
-		}
-		if w.upcoming.Load() == nil {
-			w.upcoming.Store(w.next())
+		if next != nil {
+			if next.kept == nil && !w.recorder.slow.Load() {
+				w.recorder.begin(next)
+			}
+			if w.upcoming.Load() == nil {
+				w.upcoming.Store(w.next())
+			}
 		}
 		var r reply.Reply
 		if r, err = w.session.Result(); err != nil {
@@ -280,7 +287,7 @@ func (w *worker) dial() bool {
 		}
 		return false
 	}
-	w.session, w.carried = s, 0
+	w.session, w.server, w.carried = s, s.Server(), 0
 	w.unhook = context.AfterFunc(w.work, s.Close)
 	w.up.Add(1)
 	w.Stats.Connections.Add(1)
@@ -331,32 +338,47 @@ func (w *worker) failed(err error) {
 // not sent, but the server had seen the recipient, who may be the reason: the attempt counts.
 func (w *worker) broken(t *task, err error) {
 	w.session.Close() // it was broken before, or is no longer to be understood
-	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.session.Server()}
+	w.unfinished(t, err)
+	w.failed(err)
+}
+
+// unfinished records that the content of a message was not completed.
+func (w *worker) unfinished(t *task, err error) {
+	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.server}
 	w.again(&out, time.Now())
 	w.settle(out)
-	w.failed(err)
 }
 
 // doubt ends a task whose last byte may have left and whose reply did not come.
 func (w *worker) doubt(t *task, err error) {
 	w.session.Close()
-	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.session.Server()})
+	w.doubtful(t, err)
 	w.failed(err)
+}
+
+// doubtful records that only the server knows what became of a message.
+func (w *worker) doubtful(t *task, err error) {
+	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.server})
 }
 
 // lost ends a task whose begin was not recorded, because somebody else has changed the row or the queue cannot be
 // written: its content must not be completed, so the connection goes.
 func (w *worker) lost(t *task) {
-	w.Log.Warn("not sent: the row could not be marked as sending", "recipient", t.Address)
 	w.session.Close()
 	w.hangUp()
+	w.notBegun(t)
+}
+
+// notBegun puts a message back whose begin was not recorded.
+func (w *worker) notBegun(t *task) {
+	w.Log.Warn("not sent: the row could not be marked as sending", "recipient", t.Address)
 	w.putBack(t.Job)
 }
 
 // answered ends a task by the server's reply, and draws what follows from it for the others.
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
-	out, verdict := w.decide(t.Job, stage, r, w.session.Server(), now)
+	out, verdict := w.decide(t.Job, stage, r, w.server, now)
 	if stage != reply.Mail && r.Code != 421 {
 		w.failures = 0 // it does talk about recipients
 	}

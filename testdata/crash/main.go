@@ -32,6 +32,7 @@ type kind struct {
 	power      string // after the kill the power is cut: lost, or torn
 	reboot     bool   // and the machine has started anew
 
+	pipeline     int    // messages under way at a time on a connection; 0: one
 	unruly       bool   // the server defers some, and drops some connections in place of its 250
 	everyInstant bool   // nobody is killed, but the log of the disk is gone through
 	control      string // of cmd/crash.go
@@ -45,7 +46,7 @@ var steps = []string{
 
 func kinds() []kind {
 	all := []kind{
-		{name: "random moment", share: 0.4, durability: "strict"},
+		{name: "random moment", share: 0.34, durability: "strict"},
 		{name: "random moment, unruly server", share: 0.05, durability: "strict", unruly: true},
 	}
 	for _, s := range steps {
@@ -56,6 +57,8 @@ func kinds() []kind {
 		kind{name: "power cut, unsynced lost", share: 0.1, durability: "strict", power: "lost"},
 		kind{name: "power cut, unsynced torn", share: 0.1, durability: "strict", power: "torn"},
 		kind{name: "power cut at every instant", share: 0.005, durability: "strict", everyInstant: true},
+		kind{name: "8 under way: random moment", share: 0.04, durability: "strict", pipeline: 8, unruly: true},
+		kind{name: "8 under way: power cut", share: 0.02, durability: "strict", pipeline: 8, power: "lost"},
 		kind{name: "process: random moment", share: 0.04, durability: "process"},
 		kind{name: "process: power cut, reboot", share: 0.05, durability: "process", power: "lost", reboot: true},
 		kind{name: "control: begin late", durability: "strict", control: "begin-late", step: "after-send", mustFail: true},

@@ -100,7 +100,9 @@ func (r *run) do(ctx context.Context, kills int) (done result, err error) {
 			return done, err
 		}
 	}
-	done.bound = 2*r.connections*done.kills + int(r.server.Counts().Dropped)
+	// The server drops the connection of the one that it says nothing to, and those behind it have no reply either.
+	underWay := max(2, r.pipeline)
+	done.bound = underWay*r.connections*done.kills + max(1, r.pipeline)*int(r.server.Counts().Dropped)
 	if r.reboot {
 		// All that was claimed is. That is two batches at most, and for each connection the message on its way, the next
 		// one, and the last one while its outcome is being written down.
@@ -145,9 +147,9 @@ from: Example News <news@example.com>
 subject: For {{ .name }}
 recipients: list.csv
 text: body.txt
-smtp: {host: 127.0.0.1, port: %d, security: none, connections: %d}
+smtp: {host: 127.0.0.1, port: %d, security: none, connections: %d, pipeline: %d}
 delivery: {batch: %d, durability: %s%s}
-`, r.server.Addr().(*net.TCPAddr).Port, r.connections, r.batch, r.durability, more)
+`, r.server.Addr().(*net.TCPAddr).Port, r.connections, max(1, r.pipeline), r.batch, r.durability, more)
 	r.note("%d recipients, %d connections, batches of %d, durability %s, a reply takes %v",
 		len(r.recipients), r.connections, r.batch, r.durability, options.Latency)
 	if err := os.Mkdir(r.queue, 0o700); err != nil {

@@ -1,0 +1,121 @@
+package sender
+
+import (
+	"errors"
+
+	"mailblast/sender/reply"
+)
+
+// groupMost is how many messages are composed and begun together for one connection.
+const groupMost = 8
+
+// stream sends messages over a session that takes whole ones, up to Pipeline of them under way at a time, first before all others. It
+// comes to its end when there is nothing to send at once, or the session takes no more.
+//
+// Begins are asked for when half of the places are free, so that the other half is under way meanwhile. The outcomes of
+// messages that were answered have been handed to the recorder by then: if the process dies, at most Pipeline rows of a connection
+// are `sending`. If the connection dies, those that were pushed and not answered are in doubt.
+func (w *worker) stream(first *task) {
+	var under []*task // pushed and not answered, the oldest first
+	for {
+		var lost error // why the session takes no more
+		if free := w.Pipeline - len(under); 2*free >= w.Pipeline && !w.session.Broken() {
+			var pushed []*task
+			pushed, lost = w.push(w.group(first, free))
+			under, first = append(under, pushed...), nil
+		}
+		answers := w.answers(under, lost != nil)
+		under = under[len(answers):]
+		for _, a := range answers {
+			switch {
+			case a.err != nil:
+				w.doubtful(a.task, a.err)
+				lost = a.err
+			case a.stage == reply.Rset: // the server was not ready for it
+				w.putBack(a.Job)
+				lost = &reply.Error{Stage: a.stage, Reply: a.reply}
+			default:
+				w.answered(a.task, a.stage, a.reply)
+			}
+		}
+		if lost != nil {
+			w.failed(lost)
+			return
+		}
+		if len(answers) == 0 || w.session == nil || w.session.Broken() {
+			return
+		}
+	}
+}
+
+// group is first, unless that is nil, and what else can be had at once, n messages at most.
+func (w *worker) group(first *task, n int) []*task {
+	var all []*task
+	if first != nil {
+		all = append(all, first)
+	}
+	if w.MessagesPerConnection > 0 {
+		n = min(n, w.MessagesPerConnection-w.carried)
+	}
+	for n = min(n, groupMost); len(all) < n; {
+		t := w.next()
+		if t == nil {
+			break
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// push begins a group of messages and writes them to the session. It returns those that went out. After an error the session
+// takes no more, and the others are settled.
+func (w *worker) push(group []*task) (pushed []*task, err error) {
+	if len(group) == 0 {
+		return nil, nil
+	}
+	w.recorder.begin(group...)
+	for _, t := range group {
+		kept := <-t.kept
+		switch {
+		case err != nil:
+			w.putBack(t.Job)
+			continue
+		case !kept:
+			w.notBegun(t)
+			continue
+		}
+		w.carried++
+		var e *reply.Error
+		switch err = w.session.Push(&t.Message); {
+		case err == nil:
+			pushed = append(pushed, t)
+		case errors.As(err, &e) && e.Stage == reply.Mail:
+			w.putBack(t.Job) // nothing of it was written
+		default:
+			w.unfinished(t, err)
+		}
+	}
+	return pushed, err
+}
+
+// An answer is what the server said to a message that was pushed, or why it said nothing.
+type answer struct {
+	*task
+	stage reply.Stage
+	reply reply.Reply
+	err   error
+}
+
+// answers asks for the answer to the oldest of the messages that are under way; to all of them when the session takes no more, as
+// closing it would lose what the server has said already.
+func (w *worker) answers(under []*task, all bool) (got []answer) {
+	for _, t := range under {
+		a := answer{task: t}
+		a.stage, a.reply, a.err = w.session.Answer()
+		got = append(got, a)
+		if !all && !w.session.Broken() {
+			break
+		}
+	}
+	return got
+}
