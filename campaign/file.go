@@ -127,17 +127,6 @@ const (
 	None     Security = "none"
 )
 
-// Limits bound the sending from the campaign file.
-type Limits struct {
-	Rates []Rate // all of them hold; empty: unlimited
-}
-
-// A Rate is N messages in Per.
-type Rate struct {
-	N   int
-	Per time.Duration
-}
-
 // A Rule says what replies mean that Match finds something in: the first that fits decides.
 type Rule struct {
 	Match *regexp.Regexp // of the reply on one line, as report shows it
@@ -150,6 +139,9 @@ type Delivery struct {
 	Attempts               int // default 5
 	BackoffMin, BackoffMax time.Duration
 	Durability             Durability
+	Windows                Windows   // nothing is sent outside them; empty: at any time
+	NotBefore              time.Time // zero: at once
+	Expires                Expiry
 }
 
 // Durability is what a begin survives.

@@ -46,12 +46,19 @@ func (r *reader) schema() []key {
 		}},
 		{name: "limits", section: []key{
 			{name: "rate", read: oneOrMore(r, &f.Limits.Rates, parseRate)},
+			{name: "per_domain", read: r.perDomain},
+			{name: "per_domain_connections", read: value(r, &f.Limits.PerDomainConnections, wholeNumber(1, 1000))},
+			{name: "quota", read: oneOrMore(r, &f.Limits.Quotas, parseQuota)},
+			{name: "warmup", read: r.warmup},
 		}},
 		{name: "delivery", section: []key{
 			{name: "batch", read: value(r, &f.Delivery.Batch, wholeNumber(1, 10000))},
 			{name: "attempts", read: value(r, &f.Delivery.Attempts, wholeNumber(1, 100))},
 			{name: "backoff", read: r.backoff},
 			{name: "durability", read: value(r, &f.Delivery.Durability, oneOf(Strict, Process))},
+			{name: "send_window", read: r.windows},
+			{name: "not_before", read: value(r, &f.Delivery.NotBefore, parseMoment)},
+			{name: "expires", read: value(r, &f.Delivery.Expires, parseExpiry)},
 		}},
 		{name: "rules", read: r.rules},
 	}
@@ -84,6 +91,9 @@ func (r *reader) relations() {
 		r.report(f.places["smtp.username"], "smtp.username needs smtp.password", "password: ${SMTP_PASSWORD}")
 	case password && !user:
 		r.report(f.places["smtp.password"], "smtp.password needs smtp.username", "username: ${SMTP_USERNAME}")
+	}
+	if end := f.Delivery.Expires.At; !end.IsZero() && !end.After(f.Delivery.NotBefore) {
+		r.report(f.places["delivery.expires"], "delivery.expires is not after delivery.not_before, so that nothing could be sent", "the later time belongs to expires")
 	}
 	if f.ReturnPath == (Address{}) {
 		f.ReturnPath = f.From.Address

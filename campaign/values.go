@@ -249,29 +249,6 @@ func wholeNumber(least, most int) func(string) (int, error) {
 	}
 }
 
-// parseRate reads N/UNIT with s, m, h or d, or N/DURATION as in 3/1s and 100/90s.
-func parseRate(s string) (Rate, error) {
-	const longest = 366 * 24 * time.Hour
-	no := fault{
-		problem: "is not a rate",
-		hint:    "as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration",
-	}
-	count, unit, _ := strings.Cut(s, "/")
-	n, err := wholeNumber(1, math.MaxInt32)(count)
-	if err != nil {
-		return Rate{}, no
-	}
-	units := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
-	per, ok := units[unit]
-	if !ok {
-		per, ok = parseDuration(unit)
-	}
-	if !ok || per < time.Millisecond || per > longest {
-		return Rate{}, no
-	}
-	return Rate{N: n, Per: per}, nil
-}
-
 // parseBackoff reads MIN..MAX, the first and the longest wait before a retry.
 func parseBackoff(s string) (backoff, error) {
 	const shortest, longest = time.Second, 30 * 24 * time.Hour

@@ -1,0 +1,166 @@
+package campaign
+
+import (
+	"testing"
+	"time"
+)
+
+func zone(t testing.TB, name string) *time.Location {
+	t.Helper()
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z
+}
+
+// Berlin puts its clock forward on 29 March 2026 at 2:00, to 3:00, and back on 25 October 2026 at 3:00, to 2:00.
+func TestWindows(t *testing.T) {
+	const never = ""
+	for _, test := range []struct {
+		windows string // one, or two with a comma
+		at      string
+		open    bool
+		next    string
+	}{
+		{"08:00-20:00 Europe/Berlin", "2026-06-01T07:59:59.5+02:00", false, "2026-06-01T08:00:00+02:00"},
+		{"08:00-20:00 Europe/Berlin", "2026-06-01T08:00:00+02:00", true, "2026-06-01T20:00:00+02:00"},
+		{"08:00-20:00 Europe/Berlin", "2026-06-01T19:59:59+02:00", true, "2026-06-01T20:00:00+02:00"},
+		{"08:00-20:00 Europe/Berlin", "2026-06-01T20:00:00+02:00", false, "2026-06-02T08:00:00+02:00"},
+		{"08:00-20:00 Europe/Berlin", "2026-06-01T18:00:00Z", false, "2026-06-02T08:00:00+02:00"},
+		{"22:00-06:00 UTC", "2026-06-01T23:00:00Z", true, "2026-06-02T06:00:00Z"},
+		{"22:00-06:00 UTC", "2026-06-01T05:59:00Z", true, "2026-06-01T06:00:00Z"},
+		{"22:00-06:00 UTC", "2026-06-01T12:00:00Z", false, "2026-06-01T22:00:00Z"},
+		{"22:00-24:00 UTC", "2026-06-01T23:59:59Z", true, "2026-06-02T00:00:00Z"},
+		{"00:00-24:00 UTC", "2026-06-01T12:00:00Z", true, never},
+		{"08:00-12:00 UTC,12:00-14:00 UTC", "2026-06-01T09:00:00Z", true, "2026-06-01T14:00:00Z"},
+		{"08:00-12:00 UTC,13:00-14:00 UTC", "2026-06-01T12:30:00Z", false, "2026-06-01T13:00:00Z"},
+		{"00:00-12:00 UTC,12:00-24:00 UTC", "2026-06-01T09:00:00Z", true, never},
+		// the hour that is not there
+		{"08:00-20:00 Europe/Berlin", "2026-03-28T21:00:00+01:00", false, "2026-03-29T08:00:00+02:00"},
+		{"01:00-04:00 Europe/Berlin", "2026-03-29T01:30:00+01:00", true, "2026-03-29T04:00:00+02:00"},
+		{"02:30-04:00 Europe/Berlin", "2026-03-29T01:30:00+01:00", false, "2026-03-29T03:00:00+02:00"},
+		{"02:00-03:00 Europe/Berlin", "2026-03-29T01:30:00+01:00", false, "2026-03-30T02:00:00+02:00"},
+		{"01:00-02:30 Europe/Berlin", "2026-03-29T01:30:00+01:00", true, "2026-03-29T03:00:00+02:00"},
+		{"22:00-06:00 Europe/Berlin", "2026-03-28T23:00:00+01:00", true, "2026-03-29T06:00:00+02:00"},
+		// the hour that comes twice
+		{"02:15-02:45 Europe/Berlin", "2026-10-25T02:20:00+02:00", true, "2026-10-25T02:45:00+02:00"},
+		{"02:15-02:45 Europe/Berlin", "2026-10-25T02:50:00+02:00", false, "2026-10-25T02:15:00+01:00"},
+		{"02:15-02:45 Europe/Berlin", "2026-10-25T02:50:00+01:00", false, "2026-10-26T02:15:00+01:00"},
+		{"02:30-08:00 Europe/Berlin", "2026-10-25T02:40:00+02:00", true, "2026-10-25T02:00:00+01:00"},
+		{"22:00-06:00 Europe/Berlin", "2026-10-24T23:00:00+02:00", true, "2026-10-25T06:00:00+01:00"},
+		// half an hour (Lord Howe, 4 October 2026), and a zone that skipped a day (Apia, 30 December 2011)
+		{"02:10-02:20 Australia/Lord_Howe", "2026-10-04T01:59:00+10:30", false, "2026-10-05T02:10:00+11:00"},
+		{"08:00-20:00 Pacific/Apia", "2011-12-29T21:00:00-10:00", false, "2011-12-31T08:00:00+14:00"},
+	} {
+		var d Delivery
+		rest := test.windows
+		for rest != "" {
+			one := rest
+			rest = ""
+			for i := range one {
+				if one[i] == ',' {
+					one, rest = one[:i], one[i+1:]
+					break
+				}
+			}
+			w, err := parseWindow(one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Windows = append(d.Windows, w)
+		}
+		at, _ := time.Parse(time.RFC3339, test.at)
+		next, _ := time.Parse(time.RFC3339, test.next)
+		if open, got := d.Open(at); open != test.open || !got.Equal(next) {
+			t.Errorf("%s at %s: %v until %v, want %v until %v", test.windows, test.at, open, got, test.open, next)
+		}
+	}
+}
+
+func TestNotBefore(t *testing.T) {
+	window := Windows{{8 * 60, 20 * 60, time.UTC}}
+	at := func(hour int) time.Time { return time.Date(2026, 6, 1, hour, 0, 0, 0, time.UTC) }
+	for _, test := range []struct {
+		windows   Windows
+		notBefore time.Time
+		at        time.Time
+		open      bool
+		next      time.Time
+	}{
+		{nil, time.Time{}, at(1), true, time.Time{}},
+		{nil, at(6), at(1), false, at(6)},
+		{nil, at(6), at(6), true, time.Time{}},
+		{window, at(6), at(1), false, at(8)},
+		{window, at(9), at(1), false, at(9)},
+		{window, at(9), at(10), true, at(20)},
+		{window, at(22), at(10), false, at(32)},
+	} {
+		d := Delivery{Windows: test.windows, NotBefore: test.notBefore}
+		if open, next := d.Open(test.at); open != test.open || !next.Equal(test.next) {
+			t.Errorf("%v, not before %v, at %v: %v until %v, want %v until %v", test.windows, test.notBefore, test.at, open, next, test.open, test.next)
+		}
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	loaded := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		expiry Expiry
+		want   time.Time
+	}{
+		{Expiry{}, time.Time{}},
+		{Expiry{After: time.Hour}, loaded.Add(time.Hour)},
+		{Expiry{At: loaded}, loaded},
+	} {
+		if got := test.expiry.For(loaded); !got.Equal(test.want) {
+			t.Errorf("%+v: %v", test.expiry, got)
+		}
+	}
+}
+
+func TestWarmup(t *testing.T) {
+	sendgrid, err := publishedWarmup("sendgrid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &Warmup{Start: 50, Factor: 1.5}
+	capped := &Warmup{Start: 50, Factor: 1.5, Cap: 100}
+	for _, test := range []struct {
+		warmup *Warmup
+		day    int
+		want   Rate // zero: no bound any more
+	}{
+		{own, -1, Rate{50, 24 * time.Hour}},
+		{own, 0, Rate{50, 24 * time.Hour}},
+		{own, 1, Rate{75, 24 * time.Hour}},
+		{own, 2, Rate{112, 24 * time.Hour}},
+		{own, 1000000, Rate{}},
+		{capped, 2, Rate{100, 24 * time.Hour}},
+		{capped, 1000000, Rate{100, 24 * time.Hour}},
+		{sendgrid, 0, Rate{20, time.Hour}},
+		{sendgrid, 41, Rate{19601056, time.Hour}},
+		{sendgrid, 42, Rate{}},
+	} {
+		if got, ok := test.warmup.Quota(test.day); got != test.want || ok != (test.want != Rate{}) {
+			t.Errorf("%+v, day %d: %v, %v", test.warmup, test.day, got, ok)
+		}
+	}
+	for day := 1; day < len(sendgrid.table); day++ {
+		if sendgrid.table[day] <= sendgrid.table[day-1] {
+			t.Errorf("day %d shrinks", day)
+		}
+	}
+}
+
+func TestRateFor(t *testing.T) {
+	l := Limits{PerDomain: []DomainRate{{"", Rate{20, time.Second}}, {"gmail.com", Rate{5, time.Second}}}}
+	for domain, want := range map[string]int{"gmail.com": 5, "GMail.com": 5, "example.com": 20} {
+		if r, ok := l.RateFor(domain); !ok || r.N != want {
+			t.Errorf("%s: %v", domain, r)
+		}
+	}
+	if _, ok := (&Limits{}).RateFor("example.com"); ok {
+		t.Error("a rate from nowhere")
+	}
+}
