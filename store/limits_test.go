@@ -1,0 +1,267 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+const relay = "smtp.example.com:587 postbote"
+
+var morning = time.Date(2026, 6, 1, 6, 30, 0, 0, time.UTC)
+
+// pair is a queue that two processes have open.
+func pair(t testing.TB) [2]*Store {
+	t.Helper()
+	first := open(t)
+	second, err := Open(t.Context(), first.Path(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { second.Close() })
+	return [2]*Store{first, second}
+}
+
+func reserve(t testing.TB, s *Store, l Limits, want int, now time.Time) Grant {
+	t.Helper()
+	g, err := s.Reserve(t.Context(), relay, "", l, want, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// Two processes share all rates: no time of a rate's length has more messages than it says, and what it says is made use of.
+func TestReserveRates(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, test := range []struct {
+		rates    []Rate
+		messages int
+		least    time.Duration // that they take
+		most     time.Duration
+	}{
+		{[]Rate{{14, time.Second}}, 142, 10 * time.Second, 10300 * time.Millisecond},
+		{[]Rate{{1, time.Second}}, 11, 10 * time.Second, 10200 * time.Millisecond},
+		{[]Rate{{2000, time.Second}}, 6000, 2900 * time.Millisecond, 3200 * time.Millisecond},
+		{[]Rate{{500, time.Minute}}, 251, 0, time.Second},
+		{[]Rate{{500, time.Minute}}, 1001, 179 * time.Second, 184 * time.Second},
+		{[]Rate{{1, day}}, 2, day, day + time.Hour},
+		{[]Rate{{20, time.Second}, {60, 10 * time.Second}}, 121, 19 * time.Second, 21 * time.Second},
+		{[]Rate{{100, time.Second}, {500, time.Minute}}, 300, 8 * time.Second, 20 * time.Second},
+	} {
+		t.Run(fmt.Sprint(test.rates), func(t *testing.T) {
+			stores := pair(t)
+			chance := rand.New(rand.NewPCG(3, 4))
+			now := morning
+			var sent []time.Time
+			ready := [2]time.Time{now, now}
+			for len(sent) < test.messages {
+				// The one that is ready first asks, for as much as it likes.
+				i := 0
+				if ready[1].Before(ready[0]) {
+					i = 1
+				}
+				now = ready[i]
+				g := reserve(t, stores[i], Limits{Rates: test.rates}, 1+chance.IntN(test.messages), now)
+				for k := range g.N {
+					// It leaves as late as it may, or in time.
+					at := g.From.Add(time.Duration(k)*g.Every + time.Duration(chance.Int64N(2))*g.Slack)
+					sent = append(sent, at)
+					ready[i] = g.From.Add(time.Duration(k+1) * g.Every)
+				}
+				if g.N == 0 {
+					ready[i] = g.From.Add(-horizon / 2) // in time to be granted
+				}
+			}
+			slices.SortFunc(sent, time.Time.Compare)
+			for _, r := range test.rates {
+				for i := r.N; i < len(sent); i++ {
+					if sent[i].Sub(sent[i-r.N]) < r.Per {
+						t.Fatalf("%d messages within %v of %v", r.N+1, sent[i].Sub(sent[i-r.N]), sent[i-r.N].Sub(morning))
+					}
+				}
+			}
+			if took := sent[test.messages-1].Sub(morning); took < test.least || took > test.most {
+				t.Errorf("they took %v, want %v to %v", took, test.least, test.most)
+			}
+		})
+	}
+}
+
+// Two processes at the same time get a quota between them, and not one message more.
+func TestReserveQuota(t *testing.T) {
+	stores := pair(t)
+	l := Limits{Quotas: []Rate{{1000, 24 * time.Hour}, {5000, 30 * 24 * time.Hour}}}
+	var got [2]int
+	var working sync.WaitGroup
+	for i, s := range stores {
+		working.Go(func() {
+			for {
+				g, err := s.Reserve(t.Context(), relay, "", l, 7, morning)
+				if err != nil {
+					t.Error(err)
+				}
+				if got[i] += g.N; g.N == 0 || err != nil {
+					return
+				}
+			}
+		})
+	}
+	working.Wait()
+	if got[0]+got[1] != 1000 {
+		t.Errorf("got %v of 1000", got)
+	}
+	again := morning.Add(24*time.Hour + usageStep)
+	if g := reserve(t, stores[0], l, 10, morning.Add(23*time.Hour)); g.N != 0 || g.Used != l.Quotas[0] || !g.From.Equal(again) {
+		t.Errorf("%+v, want nothing until %v", g, again)
+	}
+	if err := stores[1].Return(t.Context(), relay, 4, morning); err != nil {
+		t.Fatal(err)
+	}
+	if g := reserve(t, stores[0], l, 10, morning.Add(23*time.Hour)); g.N != 4 {
+		t.Errorf("%+v, want the four that were given back", g)
+	}
+	// On the second day those four still count.
+	if g := reserve(t, stores[0], l, 2000, again); g.N != 996 {
+		t.Errorf("%+v, want 996 on the second day", g)
+	}
+	other, err := stores[0].Reserve(t.Context(), "other.example.com:25", "", l, 2000, morning)
+	if err != nil || other.N != 1000 {
+		t.Errorf("another server: %+v, %v", other, err)
+	}
+}
+
+// The longest wait of several quotas counts.
+func TestReserveQuotas(t *testing.T) {
+	s := open(t)
+	l := Limits{Quotas: []Rate{{10, time.Hour}, {15, 24 * time.Hour}}}
+	for _, test := range []struct {
+		at    time.Duration
+		n     int
+		again time.Duration
+	}{
+		{0, 10, 0},
+		{time.Minute, 0, time.Hour + usageStep},
+		{time.Hour + usageStep, 5, 0},
+		{2 * time.Hour, 0, 24*time.Hour + usageStep},
+		{24*time.Hour + usageStep, 10, 0},
+	} {
+		g := reserve(t, s, l, 100, morning.Add(test.at))
+		if g.N != test.n || g.N == 0 && !g.From.Equal(morning.Add(test.again)) {
+			t.Errorf("after %v: %+v, want %d, or again after %v", test.at, g, test.n, test.again)
+		}
+	}
+}
+
+// The days of a warm-up are counted from the first message.
+func TestReserveWarmup(t *testing.T) {
+	s := open(t)
+	l := Limits{Warmup: func(day int) (Rate, bool) { return Rate{50 << day, 24 * time.Hour}, day < 3 }}
+	for _, test := range []struct {
+		at    time.Duration
+		n     int
+		again time.Duration
+	}{
+		{0, 50, 0},
+		{10 * time.Hour, 0, 24 * time.Hour},
+		{24 * time.Hour, 50, 0}, // and the fifty of yesterday
+		{24*time.Hour + usageStep, 50, 0},
+		{48 * time.Hour, 100, 0},
+		{49 * time.Hour, 100, 0},
+		{50 * time.Hour, 0, 72 * time.Hour},
+		{72 * time.Hour, 500, 0}, // it is over
+	} {
+		g := reserve(t, s, l, 500, morning.Add(test.at))
+		if g.N != test.n || g.N == 0 && !g.From.Equal(morning.Add(test.again)) {
+			t.Errorf("after %v: %+v, want %d, or again after %v", test.at, g, test.n, test.again)
+		}
+	}
+}
+
+// Who is refused by a quota has used up nothing of a rate, and the other way round.
+func TestReserveAllOrNothing(t *testing.T) {
+	s := open(t)
+	l := Limits{Rates: []Rate{{1, time.Minute}}, Quotas: []Rate{{2, time.Hour}}}
+	if g := reserve(t, s, l, 5, morning); g.N != 1 {
+		t.Fatalf("%+v", g)
+	}
+	for range 5 {
+		if g := reserve(t, s, l, 5, morning.Add(time.Second)); g.N != 0 || g.Used.N != 0 || g.From.Sub(morning) > 61*time.Second {
+			t.Fatalf("%+v", g)
+		}
+	}
+	if g := reserve(t, s, l, 5, morning.Add(2*time.Minute)); g.N != 1 {
+		t.Fatalf("%+v", g)
+	}
+	for range 5 {
+		if g := reserve(t, s, l, 5, morning.Add(4*time.Minute)); g.N != 0 || g.Used.N != 2 {
+			t.Fatalf("%+v", g)
+		}
+	}
+	if g := reserve(t, s, Limits{Rates: l.Rates}, 5, morning.Add(4*time.Minute)); g.N != 1 {
+		t.Fatalf("%+v", g)
+	}
+}
+
+// A domain has a pace of its own, and counts for the server only with the server's.
+func TestReserveDomain(t *testing.T) {
+	s := open(t)
+	l := Limits{Rates: []Rate{{1, time.Minute}}}
+	for _, domain := range []string{"", "gmail.com", "example.com"} {
+		g, err := s.Reserve(t.Context(), relay, domain, l, 5, morning)
+		if err != nil || g.N != 1 {
+			t.Errorf("%q: %+v, %v", domain, g, err)
+		}
+	}
+	if g, err := s.Reserve(t.Context(), relay, "gmail.com", l, 5, morning.Add(time.Second)); err != nil || g.N != 0 {
+		t.Errorf("%+v, %v", g, err)
+	}
+	if left, _, err := s.Left(t.Context(), relay, Rate{10, time.Hour}, morning); err != nil || left != 9 {
+		t.Errorf("%d left, %v", left, err)
+	}
+}
+
+// A clock that was ahead, and was set back, does not stop anything for longer than the limit itself would.
+func TestReserveClock(t *testing.T) {
+	s := open(t)
+	l := Limits{Rates: []Rate{{10, time.Second}}, Quotas: []Rate{{10, 24 * time.Hour}}}
+	if g := reserve(t, s, l, 8, morning.AddDate(1, 0, 0)); g.N == 0 {
+		t.Fatalf("%+v", g)
+	}
+	sent := 0
+	for i := range 20 {
+		sent += reserve(t, s, l, 8, morning.Add(time.Duration(i)*time.Second)).N
+	}
+	if sent == 0 || sent > 10 {
+		t.Errorf("%d were granted", sent)
+	}
+	if g := reserve(t, s, l, 8, morning.Add(25*time.Hour)); g.N == 0 {
+		t.Errorf("a day later: %+v", g)
+	}
+}
+
+// What was found out is there for the next process.
+func TestServer(t *testing.T) {
+	stores := pair(t)
+	want := Server{Name: relay, Rate: 13.5, Connections: 3, WaitsFor: "the quota of 10/h is used up", WaitsUntil: morning}
+	if err := stores[0].SaveServer(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := stores[1].Server(t.Context(), relay)
+	if err != nil || got.Found.IsZero() || got.First.IsZero() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	got.Found, got.First = time.Time{}, time.Time{}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if none, err := stores[1].Server(t.Context(), "other"); err != nil || none != (Server{Name: "other"}) {
+		t.Errorf("%+v, %v", none, err)
+	}
+	if all, err := stores[1].Servers(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
