@@ -45,6 +45,10 @@ Nobody on the suppression list is sent to; see "mailblast suppress". It is a par
 Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
 are waited for as long as --wait says; "mailblast resume" sends to the others later.
 
+Without limits in the campaign file the sender finds out how fast the server takes messages, and begins there the next time. When a quota is used
+up, or the campaign's send_window is closed, the run ends with exit code 4 and says when it is worth while to go on; a longer
+--wait stays for that.
+
 Exit codes: 0 done; 2 a fault in the campaign file, a template or the list: nothing was sent; 3 done, but some recipients
 failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another process is sending this campaign.`,
 		Example: `  mailblast send campaign.yaml --sandbox          # the whole run, without one mail leaving
@@ -168,7 +172,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if message, err = a.recompile(ctx, s, file, read); err != nil {
 		return err
 	}
-	return a.drain(ctx, lease, file, message, t, file.Name, f.drainOptions)
+	return a.drain(ctx, s, lease, file, message, t, file.Name, f.drainOptions)
 }
 
 // recompile makes the message for the rows as the queue holds them.

@@ -213,10 +213,23 @@ const gcPercent = 300
 
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
-func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m *campaign.Message, t sender.Transport, name string, o drainOptions) error {
-	counts, _, err := lease.Pending(ctx)
+func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, t sender.Transport, name string, o drainOptions) error {
+	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return err
+	}
+	ctx, cancel, err := untilExpiry(ctx, f, c.Created)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	counts := c.Counts
+	server, err := s.Server(ctx, serverName(f))
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if time.Since(server.Found) > foundMost {
+		server.Rate, server.Connections = 0, 0
 	}
 	// A run that has to end has as long for what is under way as one that was interrupted.
 	work, cut := context.WithCancelCause(a.work)
@@ -234,10 +247,6 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	}
 	stats := &sender.Stats{}
 	p := a.newProgress(name, goal, stats)
-	rates := make([]sender.Rate, len(f.Limits.Rates))
-	for i, r := range f.Limits.Rates {
-		rates[i] = sender.Rate{N: r.N, Per: r.Per}
-	}
 	if os.Getenv("GOGC") == "" {
 		// What lives is small, and what is thrown away is much: a larger heap, still of some tens of megabytes, spares a tenth
 		// of the processor time.
@@ -248,19 +257,35 @@ func (a *app) drain(ctx context.Context, lease *store.Lease, f *campaign.File, m
 	stopped := sender.Run(work, ctx, queue, t, sender.Options{
 		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection, Pipeline: f.SMTP.Pipeline,
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
-		Rates: rates, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
+		Limits: serverLimits{s, server.Name, limitsOf(f)}, Rate: server.Rate, Window: server.Connections, Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)
+	var early *sender.StopError
+	errors.As(stopped, &early)
+	server.Rate, server.Connections, server.WaitsFor, server.WaitsUntil = stats.Rate, stats.Window, "", time.Time{}
+	if early != nil && !early.Until.IsZero() {
+		server.WaitsFor, server.WaitsUntil = early.Reason, early.Until
+	}
+	if err := s.SaveServer(work, server); err != nil {
+		p.log.Warn("what was found out about the server could not be written down", "error", err)
+	}
+	if errors.Is(context.Cause(ctx), errExpired) {
+		if err := lease.Expire(plain); err != nil {
+			return errors.Join(stopped, err)
+		}
+	}
 	finishErr := lease.Finish(work) // waits for whoever holds the queue, but not for ever
 	counts, due, err := lease.Pending(plain)
 	if err != nil {
 		return errors.Join(stopped, err)
 	}
+	if early != nil && early.Until.After(due) {
+		due = early.Until
+	}
 	a.summary(p, name, stats, counts, due, time.Since(start), stopped)
-	var early *sender.StopError
 	switch {
-	case stopped != nil && !errors.As(stopped, &early):
+	case stopped != nil && early == nil:
 		return stopped
 	case finishErr != nil:
 		return finishErr

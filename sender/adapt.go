@@ -2,6 +2,7 @@ package sender
 
 import (
 	"math"
+	"sync"
 	"time"
 )
 
@@ -98,33 +99,35 @@ func (a *adaptive) found() float64 {
 	return a.ceiling
 }
 
-// offer takes one message's worth, or says how long to wait before asking again.
-func (a *adaptive) offer(now time.Time) (wait time.Duration) {
+// offer takes one message's worth, which may be sent after the wait, unless that is longer than most: then it takes nothing. While
+// the server throttles it takes nothing before the pause is over.
+func (a *adaptive) offer(now time.Time, most time.Duration) (wait time.Duration, ok bool) {
 	if a.pause > 0 {
-		return a.probe(now)
+		wait = a.probe(now)
+		return wait, wait == 0
 	}
 	if a.from.IsZero() {
 		a.from, a.since = now, now
 	}
 	if math.IsInf(a.ceiling, 1) {
 		a.last = now
-		return 0
+		return 0, true
 	}
 	if lull := now.Sub(a.last) - seconds(1.5/a.rate(a.last)) - 20*time.Millisecond; lull > 0 && !a.last.IsZero() {
 		// There was nothing to send, or something else was in the way: nothing was learned meanwhile.
 		a.since, a.from = a.since.Add(lull), a.from.Add(lull)
 	}
 	gap := seconds(1 / a.rate(now))
-	if wait = a.next.Sub(now); wait > 0 {
-		return wait
+	if wait = max(a.next.Sub(now), 0); wait > most {
+		return wait, false
 	}
 	// A timer that was late is made up for: at once where messages follow each other as closely as timers go, and else by and by,
 	// as some servers want a distance between two messages.
-	a.next, a.last = later(a.next, now.Add(-lateMost)).Add(gap), now
+	a.next, a.last = later(a.next, now.Add(-lateMost)).Add(gap), now.Add(wait)
 	if gap > 2*lateMost {
 		a.next = later(a.next, now.Add(gap/2))
 	}
-	return 0
+	return wait, true
 }
 
 // probe is offer while the server throttles.
@@ -190,6 +193,13 @@ func (a *adaptive) offers(from, to time.Time) float64 {
 	return sum(to) - sum(from)
 }
 
+// other notes that the reply to a message which was offered then says nothing about the speed: the probe is made anew.
+func (a *adaptive) other(offered time.Time) {
+	if a.pause > 0 && !a.probing.IsZero() && !offered.Before(a.probing) {
+		a.probing = time.Time{}
+	}
+}
+
 // throttle notes that the server said to slow down at a message that was offered then. It returns how long nothing is
 // offered, and whether that is news.
 func (a *adaptive) throttle(offered, now time.Time) (pause time.Duration, begun bool) {
@@ -244,6 +254,51 @@ func (w *window) refuse(open int, now time.Time) {
 		w.step = min(max(2*w.step, stepMin), stepMost)
 	}
 	w.next = now.Add(w.step)
+}
+
+// A gate lets workers have connections, as many as the server does. It may be used by all goroutines.
+type gate struct {
+	mu     sync.Mutex
+	window *window
+	inside int // workers that may have one
+}
+
+func newGate(o Options) *gate {
+	w := newWindow(o.Connections)
+	if o.Window > 0 && o.Window < w.size {
+		w.size, w.step = o.Window, stepMin
+		w.next = time.Now().Add(w.step)
+	}
+	return &gate{window: w}
+}
+
+// enter lets in one more, if there may be.
+func (g *gate) enter(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside >= g.window.allowed(now) {
+		return false
+	}
+	g.inside++
+	return true
+}
+
+// refuse counts one less: the server lets in no more than those that are left.
+func (g *gate) refuse(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	g.window.refuse(g.inside, now)
+}
+
+// found is how many connections the server lets in; 0: as many as were asked for.
+func (g *gate) found() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.window.size == g.window.most {
+		return 0
+	}
+	return g.window.size
 }
 
 func seconds(s float64) time.Duration {

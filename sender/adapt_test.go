@@ -143,7 +143,7 @@ func simulate(a *adaptive, server limiter, connections int, roundTrip, length ti
 			continue
 		}
 		now = turn
-		if wait := a.offer(now); wait > 0 {
+		if wait, ok := a.offer(now, 0); !ok {
 			turn = now.Add(wait + time.Duration(chance.Int64N(int64(time.Millisecond))))
 			continue
 		}
@@ -244,15 +244,15 @@ func TestAdaptiveFollows(t *testing.T) {
 func TestAdaptiveLull(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a := newAdaptive(10)
-	if wait := a.offer(now); wait > 0 {
+	if wait, _ := a.offer(now, 0); wait > 0 {
 		t.Fatalf("the first message waits %v", wait)
 	}
 	before := a.rate(now)
 	now = now.Add(time.Hour)
-	if wait := a.offer(now); wait > 0 {
+	if wait, _ := a.offer(now, 0); wait > 0 {
 		t.Fatalf("a message waits %v after an hour", wait)
 	}
-	if wait := a.offer(now); wait < 90*time.Millisecond {
+	if wait, _ := a.offer(now, 0); wait < 90*time.Millisecond {
 		t.Errorf("the message after it waits %v only", wait)
 	}
 	if rate := a.rate(now); rate > before*1.01 {
@@ -264,16 +264,16 @@ func TestAdaptiveLull(t *testing.T) {
 func TestAdaptiveLostProbe(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a := newAdaptive(10)
-	a.offer(now)
+	a.offer(now, 0)
 	a.throttle(now, now)
 	now = now.Add(time.Second)
-	if wait := a.offer(now); wait > 0 {
+	if wait, _ := a.offer(now, 0); wait > 0 {
 		t.Fatalf("the probe waits %v", wait)
 	}
-	if wait := a.offer(now.Add(replyMost - time.Second)); wait == 0 {
+	if wait, _ := a.offer(now.Add(replyMost-time.Second), 0); wait == 0 {
 		t.Error("two probes at a time")
 	}
-	if wait := a.offer(now.Add(replyMost)); wait > 0 {
+	if wait, _ := a.offer(now.Add(replyMost), 0); wait > 0 {
 		t.Errorf("the next probe waits another %v", wait)
 	}
 }

@@ -12,11 +12,11 @@ import (
 // more.
 const quotaMost = time.Hour
 
-// decide says what becomes of a recipient by a server's reply, and repeats the verdict for what follows for the others.
+// decide says what becomes of a recipient by a server's reply, and repeats the verdict and its scope for what follows for the others.
 // It is pure but for the jitter of the back-off.
-func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict) {
+func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict, reply.Scope) {
 	e := o.Replies.Explain(stage, r.Code, r.Status, r.Text)
-	verdict := e.Verdict
+	verdict, scope := e.Verdict, e.Scope
 	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
 	switch {
 	case verdict == reply.Sent && stage == reply.Dot:
@@ -34,7 +34,7 @@ func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server s
 	default:
 		o.again(&out, now)
 	}
-	return out, verdict
+	return out, verdict, scope
 }
 
 // again makes an outcome the recipient's next attempt, or its end when there were enough.

@@ -47,7 +47,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
 			j := store.Job{ID: 7, Attempt: c.attempt}
-			out, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
+			out, _, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
 			if want := c.stage != reply.Mail && c.text == "5.1.1 no such user"; out.Suppress != want {
 				t.Errorf("suppress %v, want %v", out.Suppress, want)
 			}
@@ -81,7 +81,7 @@ func TestDecideDead(t *testing.T) {
 		{reply.Reply{Code: 550, Status: "5.1.1", Text: "closed on Sundays"}, store.Queued, false},
 		{reply.Reply{Code: 450, Text: "he left the club"}, store.Failed, true},
 	} {
-		if out, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Suppress != c.suppress {
+		if out, _, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Suppress != c.suppress {
 			t.Errorf("%s: %s, suppress %v; want %s, %v", c.r, out.State, out.Suppress, c.state, c.suppress)
 		}
 	}
@@ -115,53 +115,5 @@ func TestBackoff(t *testing.T) {
 		if c.want > 0 && highest-lowest < c.want/10 {
 			t.Errorf("attempt %d of %v..%v: %v to %v is no jitter", c.attempt, c.least, c.most, lowest, highest)
 		}
-	}
-}
-
-// The pauses of a server that throttles, by when it does and whether a message got through in between.
-func TestThrottled(t *testing.T) {
-	type event struct {
-		at       time.Duration
-		accepted bool
-		pause    time.Duration // for a throttle: what it returns
-	}
-	for _, c := range []struct {
-		name   string
-		events []event
-	}{
-		{"doubled up to a minute", []event{{0, false, 1}, {1, false, 2}, {3, false, 4}, {7, false, 8}, {15, false, 16}, {31, false, 32}, {63, false, 60}, {123, false, 60}}},
-		{"replies under way do not count", []event{{0, false, 1}, {0, false, 1}, {1, false, 2}, {2, true, 0}, {2, false, 2}, {3, false, 4}}},
-		{"halved when something got through", []event{{0, false, 1}, {1, false, 2}, {3, false, 4}, {7, true, 0}, {8, false, 2}, {11, true, 0}, {11, false, 1}, {20, true, 0}, {20, false, 1}, {21, false, 2}}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p, start := newPace(nil), time.Unix(1_000_000, 0)
-			for i, e := range c.events {
-				now := start.Add(e.at * time.Second)
-				if e.accepted {
-					p.accepted(now)
-				} else if got, _ := p.throttled(now); got != e.pause*time.Second {
-					t.Fatalf("event %d: a pause of %v, want %v", i, got, e.pause*time.Second)
-				}
-			}
-		})
-	}
-}
-
-// A message that cannot leave at once takes nothing of any limit.
-func TestPaceNow(t *testing.T) {
-	p := newPace([]Rate{{100, time.Second}, {1, time.Hour}})
-	if !p.now() {
-		t.Fatal("the first message has to wait")
-	}
-	for range 50 {
-		if p.now() {
-			t.Fatal("the second message of the hour does not have to wait")
-		}
-	}
-	if n := p.limiters[1].Tokens(); n < -0.01 {
-		t.Errorf("messages that did not leave took %.2f of the limit", -n)
-	}
-	if newPace(nil).now() != true {
-		t.Error("without limits there is something to wait for")
 	}
 }

@@ -75,6 +75,27 @@ func (q *queue) rows(t testing.TB, states ...store.State) map[string]store.Row {
 	return all
 }
 
+// limited holds limits with the second handle, as another process would.
+func limited(q *queue, rates ...store.Rate) Limits {
+	if len(rates) == 0 {
+		return nil
+	}
+	return limits{q.second, store.Limits{Rates: rates}}
+}
+
+type limits struct {
+	store  *store.Store
+	limits store.Limits
+}
+
+func (l limits) Reserve(ctx context.Context, want int) (store.Grant, error) {
+	return l.store.Reserve(ctx, "fake:25", "", l.limits, want, time.Now())
+}
+
+func (l limits) Return(ctx context.Context, n int) error {
+	return l.store.Return(ctx, "fake:25", n, time.Now())
+}
+
 // A server answers as its scripts say, and keeps what it saw. A script is what happens to one recipient's messages, try after
 // try; the last entry is for all further ones. An entry is one of
 //
@@ -91,16 +112,19 @@ type server struct {
 	dials   []error // what becomes of the dials, one after the other; nil: a session. The last entry is for all further ones
 	dialing func()
 
-	mu        sync.Mutex
-	dialled   int
-	open      int
-	most      int            // sessions open at a time
-	quits     int            // sessions that ended politely
-	tries     map[string]int // envelopes whose answers were asked for
-	completed map[string]int // messages of which the last byte may have arrived, and that were not refused
-	accepted  map[string]int // messages that were taken
-	at        []time.Time    // of the envelopes
-	carried   []int          // messages by session, in the order of the dials
+	letsIn, perSession int // sessions at a time, messages in each; 0: any number
+
+	mu         sync.Mutex
+	dialled    int
+	open       int
+	most       int            // sessions open at a time
+	quits      int            // sessions that ended politely
+	turnedAway int            // dials that found enough sessions open
+	tries      map[string]int // envelopes whose answers were asked for
+	completed  map[string]int // messages of which the last byte may have arrived, and that were not refused
+	accepted   map[string]int // messages that were taken
+	at         []time.Time    // of the envelopes
+	carried    []int          // messages by session, in the order of the dials
 }
 
 func newServer(t testing.TB, q *queue, scripts map[string][]string) *server {
@@ -125,6 +149,10 @@ func (s *server) Dial(ctx context.Context) (Session, error) {
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, &reply.Error{Stage: reply.Connect, Err: err}
+	}
+	if s.letsIn > 0 && s.open >= s.letsIn {
+		s.turnedAway++
+		return nil, &reply.Error{Stage: reply.Connect, Reply: reply.Reply{Code: 421, Text: "Too many connections from your address"}}
 	}
 	s.dialled++
 	s.open++
@@ -196,6 +224,9 @@ func (s *session) play(m *Message) {
 		s.script = map[*Message]string{}
 	}
 	entry := "dot 250 ok"
+	if s.perSession > 0 && s.carried[s.number] >= s.perSession {
+		entry = "mail 421 Too many messages in this session"
+	}
 	if script := s.scripts[m.To]; len(script) > 0 {
 		entry = script[min(s.tries[m.To], len(script)-1)]
 	}

@@ -2,125 +2,282 @@ package sender
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
+	"mailblast/store"
 )
 
-// pace says when the next message may be offered: by the configured rates, and after the server has throttled.
-type pace struct {
-	limiters []*rate.Limiter
+// Limits give leave to send, as store.Store's Reserve and Return do for one server.
+type Limits interface {
+	Reserve(ctx context.Context, want int) (store.Grant, error)
+	Return(ctx context.Context, n int) error
+}
 
-	mu     sync.Mutex
-	until  time.Time     // the server throttled: not before
-	step   time.Duration // how long the last pause was
-	passed bool          // a message got through since
+// pace says when the next message may be offered: while the campaign may be sent, by what the server was found to take, and by the
+// limits. It may be used by all goroutines.
+type pace struct {
+	open   func(time.Time) (open bool, next time.Time) // nil: always
+	limits Limits                                      // nil: none
+	stay   time.Duration                               // what takes longer ends the run
+
+	mu       sync.Mutex
+	adaptive *adaptive
+	episode  int    // how often the server began to throttle; what may be sent since before may not any more
+	said     string // what it said then
+
+	granting sync.Mutex // guards what follows
+	grant    store.Grant
+	taken    int       // of the grant
+	since    time.Time // the grant was given
+	unused   int       // of grants, to be returned
+}
+
+func newPace(o Options) *pace {
+	return &pace{open: o.Open, limits: o.Limits, stay: o.Wait, adaptive: newAdaptive(o.Rate)}
 }
 
 const (
-	pauseMin = time.Second
-	pauseMax = time.Minute
+	// forever is longer than any wait for a limit.
+	forever time.Duration = math.MaxInt64
+
+	// wantMost is how many messages are reserved at a time.
+	wantMost = 4000
 )
 
-func newPace(rates []Rate) *pace {
-	p := &pace{}
-	for _, r := range rates {
-		// A burst is what comes at once after a lull. Of a rate by the second it is a hundredth of a second's worth, as no
-		// timer is finer; of a quota by the minute, hour or day the half, so that a short list need not wait for the
-		// evening. It is taken off the rate, so that no window of Per sees more than N.
-		burst := max(1, int(float64(r.N)/r.Per.Seconds()/100))
-		if r.Per >= time.Minute {
-			burst = max(1, r.N/2)
-		}
-		p.limiters = append(p.limiters, rate.NewLimiter(rate.Limit(float64(r.N-burst+1)/r.Per.Seconds()), burst))
-	}
-	return p
-}
+// A pass is leave to offer one message, until the server begins to throttle: see holds.
+type pass int
 
-// now takes one message's worth of all limits if that is possible without waiting.
-func (p *pace) now() bool {
+// now takes one message's worth of everything if that is possible without waiting. want is how many could be sent soon.
+func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	at := time.Now()
-	if p.pausedUntil().After(at) {
-		return false
+	if p.shut(at) > 0 {
+		return 0, false
 	}
-	_, ok := p.reserve(at, 0)
-	return ok
-}
-
-// forever is longer than any wait for a limit.
-const forever time.Duration = math.MaxInt64
-
-// wait takes one message's worth of all limits as soon as that is possible. The caller says how to sleep.
-func (p *pace) wait(sleep func(time.Duration) error) error {
-	for {
-		if err := sleep(time.Until(p.pausedUntil())); err != nil {
-			return err
-		}
-		delay, _ := p.reserve(time.Now(), forever)
-		if err := sleep(delay); err != nil {
-			return err
-		}
-		// The server may have throttled meanwhile. What was taken is given up then: kept, it would let every worker send
-		// at the moment when the pause ends.
-		if !p.pausedUntil().After(time.Now()) {
-			return nil
+	// Whoever waits for the queue here has nothing better to do; this one has.
+	if p.limits != nil && !p.granting.TryLock() {
+		return 0, false
+	}
+	if p.limits != nil {
+		defer p.granting.Unlock()
+		if _, err := p.take(ctx, at, 0, want); err != nil {
+			return 0, false
 		}
 	}
-}
-
-// reserve takes one from each limiter and returns how long to wait for it, unless that is longer than most: then it
-// takes nothing.
-func (p *pace) reserve(at time.Time, most time.Duration) (delay time.Duration, ok bool) {
-	// The lock makes it one step: a reservation can only be undone whole while nobody else has reserved behind it.
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	taken := make([]*rate.Reservation, 0, 4)
-	for _, l := range p.limiters {
-		r := l.ReserveN(at, 1)
-		taken = append(taken, r)
-		delay = max(delay, r.DelayFrom(at))
-	}
-	if delay > most {
-		for _, r := range taken {
-			r.CancelAt(at)
+	if _, ok := p.adaptive.offer(at, 0); !ok {
+		if p.limits != nil {
+			p.taken-- // the grant is still the same
 		}
 		return 0, false
 	}
-	return delay, true
+	return pass(p.episode), true
 }
 
-func (p *pace) pausedUntil() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.until
+// wait takes one message's worth of everything as soon as that is possible. The caller says how to sleep. It is a *StopError when that
+// takes too long, unless it is by a rate.
+func (p *pace) wait(ctx context.Context, sleep func(time.Duration) error, want int) (pass, error) {
+	for {
+		if d := p.shut(time.Now()); d > p.stay {
+			return 0, goesOn("outside of the time in which the campaign may be sent (not_before, send_window)", d)
+		} else if d > 0 {
+			if err := sleep(d); err != nil {
+				return 0, err
+			}
+		}
+		p.mu.Lock()
+		d, ok := p.adaptive.offer(time.Now(), forever)
+		now, said := pass(p.episode), p.said
+		p.mu.Unlock()
+		if !ok && d > p.stay {
+			return 0, goesOn("the server throttles: "+said, d)
+		}
+		if err := sleep(d); err != nil {
+			return 0, err
+		}
+		if !ok {
+			continue
+		}
+		if err := p.leave(ctx, sleep, want); err != nil {
+			return 0, err
+		}
+		// The server may have throttled meanwhile, or the time for it is over. What was taken is given up then: kept, it would let
+		// every worker send at the moment when the pause ends.
+		if p.holds(now) && p.shut(time.Now()) == 0 {
+			return now, nil
+		}
+		p.unsent()
+	}
 }
 
-// throttled makes everybody pause: a second at first, twice as long if no message got through since the last pause, half
-// as long if one did, so that the pauses find what the server allows. Replies that come during a pause are to messages
-// that were under way. It returns how long the pause is, and whether it is a new one.
-func (p *pace) throttled(now time.Time) (pause time.Duration, begun bool) {
+// goesOn is why a run ends that could go on in a while.
+func goesOn(reason string, d time.Duration) *StopError {
+	until := time.Now().Add(d)
+	return &StopError{Reason: fmt.Sprintf("%s; it goes on at %s", reason, until.Local().Format("2006-01-02 15:04:05 MST")), Until: until}
+}
+
+// holds reports whether a pass is still good.
+func (p *pace) holds(given pass) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Before(p.until) {
-		return p.step, false
+	return int(given) == p.episode
+}
+
+// shut is for how long the campaign may not be sent.
+func (p *pace) shut(at time.Time) time.Duration {
+	if p.open == nil {
+		return 0
 	}
-	if p.passed {
-		p.step /= 2
-	} else {
-		p.step *= 2
+	if open, next := p.open(at); !open {
+		return next.Sub(at)
 	}
-	p.step = min(max(p.step, pauseMin), pauseMax)
-	p.until, p.passed = now.Add(p.step), false
-	return p.step, true
+	return 0
+}
+
+// leave takes one message's worth of the limits as soon as that is possible.
+func (p *pace) leave(ctx context.Context, sleep func(time.Duration) error, want int) error {
+	for p.limits != nil {
+		p.granting.Lock()
+		wait, err := p.take(ctx, time.Now(), forever, want)
+		p.granting.Unlock()
+		if err != nil && !errors.Is(err, errNotYet) {
+			return err
+		}
+		if slept := sleep(wait); slept != nil {
+			if err == nil {
+				p.unsent()
+			}
+			return slept
+		}
+		if err == nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// errNotYet is that nothing was taken: ask again after the wait.
+var errNotYet = errors.New("not yet")
+
+// take takes one message's worth of the limits, which may be sent after the wait, unless that is longer than most: then it takes
+// nothing. The caller holds granting.
+func (p *pace) take(ctx context.Context, at time.Time, most time.Duration, want int) (wait time.Duration, err error) {
+	for {
+		for ; p.taken < p.grant.N; p.taken++ {
+			due := p.grant.From.Add(time.Duration(p.taken) * p.grant.Every)
+			if at.After(due.Add(p.grant.Slack)) {
+				p.unused++
+				continue
+			}
+			if wait = max(due.Sub(at), 0); wait > most {
+				return wait, errNotYet
+			}
+			p.taken++
+			return wait, nil
+		}
+		if wait = p.grant.From.Sub(at); p.grant.N == 0 && wait > 0 && p.grant.Used.N == 0 {
+			return wait, errNotYet
+		}
+		if err := p.reserve(ctx, at, want); err != nil {
+			return 0, err
+		}
+		if p.grant.N > 0 {
+			continue
+		}
+		wait = p.grant.From.Sub(at)
+		if used := p.grant.Used; used.N > 0 && wait > p.stay {
+			return 0, goesOn(fmt.Sprintf("the quota of %d messages in %s is used up", used.N, roughly(used.Per)), wait)
+		}
+		return wait, errNotYet
+	}
+}
+
+// reserve gets the next grant. The caller holds granting.
+func (p *pace) reserve(ctx context.Context, at time.Time, want int) (err error) {
+	if p.unused > 0 {
+		if err := p.limits.Return(ctx, p.unused); err != nil {
+			return err
+		}
+		p.unused = 0
+	}
+	// Enough for half a second: one that did not last as long is followed by a larger one.
+	want = max(want, 1)
+	if last := p.grant.N; last > 0 && at.Sub(p.since) < 250*time.Millisecond {
+		want = max(want, 2*last)
+	}
+	p.since, p.taken = at, 0
+	p.grant, err = p.limits.Reserve(ctx, min(want, wantMost))
+	if err != nil {
+		p.grant = store.Grant{}
+	}
+	return err
+}
+
+// unsent notes that a message for which there was leave was not taken by the server, so that it does not count for the quotas.
+func (p *pace) unsent() {
+	if p.limits == nil {
+		return
+	}
+	p.granting.Lock()
+	defer p.granting.Unlock()
+	p.unused++
+}
+
+// end gives back what was not used, and returns what was found out.
+func (p *pace) end(ctx context.Context) (rate float64, err error) {
+	if p.limits != nil {
+		p.granting.Lock()
+		defer p.granting.Unlock()
+		if n := p.unused + p.grant.N - p.taken; n > 0 {
+			err = p.limits.Return(ctx, n)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.adaptive.found(), err
+}
+
+// throttled makes everybody slow down, after a pause. It returns how long that is, and whether it is news.
+func (p *pace) throttled(offered, now time.Time, said string) (pause time.Duration, begun bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pause, begun = p.adaptive.throttle(offered, now)
+	if begun {
+		p.episode++
+		p.said = said
+	}
+	return pause, begun
 }
 
 // accepted notes that a message got through.
-func (p *pace) accepted(now time.Time) {
+func (p *pace) accepted(offered, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.passed = p.passed || !now.Before(p.until)
+	p.adaptive.accept(offered, now)
+}
+
+// answered notes a reply that says nothing about the speed.
+func (p *pace) answered(offered time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.adaptive.other(offered)
+}
+
+// roughly is a time as a person says it.
+func roughly(d time.Duration) string {
+	switch {
+	case d == 24*time.Hour:
+		return "24 hours"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d == time.Hour:
+		return "an hour"
+	}
+	return d.String()
 }
 
 // sleep sleeps for d, or not at all, unless ctx ends.

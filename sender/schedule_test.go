@@ -95,7 +95,7 @@ func TestRetry(t *testing.T) {
 		{"up to the longest", []string{later}, 24 * time.Hour, store.Failed, 5, 5, []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 5 * time.Minute}},
 		{"a lost connection counts", []string{"lost content"}, 24 * time.Hour, store.Failed, 5, 5, nil},
 		{"throttled for long", []string{throttle, throttle, throttle, throttle, throttle, throttle, throttle, "dot 250 ok"}, time.Hour, store.Sent, 1, 8,
-			[]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute}},
+			[]time.Duration{100 * time.Millisecond, 125 * time.Millisecond, 156 * time.Millisecond, 195 * time.Millisecond, 244 * time.Millisecond, 305 * time.Millisecond, 381 * time.Millisecond}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestThrottlePausesAll(t *testing.T) {
 		q := newQueue(t, 60, "process")
 		s := newServer(t, nil, map[string][]string{address(10): {"dot 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", "dot 250 ok"}})
 		o := options(4)
-		o.Rates = []Rate{{N: 10, Per: time.Second}} // several workers wait for their turn when it happens
+		o.Limits = limited(q, store.Rate{N: 10, Per: time.Second}) // several workers wait for their turn when it happens
 		o.Wait = time.Hour
 		start := time.Now()
 		if err := run(q, s, o); err != nil {
@@ -138,10 +138,10 @@ func TestThrottlePausesAll(t *testing.T) {
 		for i := range s.at[1:] {
 			longest = max(longest, s.at[i+1].Sub(s.at[i]))
 		}
-		if longest < time.Second {
-			t.Errorf("the longest pause was %v, want a second", longest)
+		if longest < 200*time.Millisecond {
+			t.Errorf("the longest pause was %v, want more than the distance of two messages", longest)
 		}
-		within(t, s.at, Rate{N: 10, Per: time.Second})
+		within(t, s.at, store.Rate{N: 10, Per: time.Second})
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("it took %v", d)
 		}
@@ -173,7 +173,7 @@ func TestPausesFindTheRate(t *testing.T) {
 }
 
 // within asserts that no window of r.Per has more than r.N of the times.
-func within(t *testing.T, at []time.Time, r Rate) {
+func within(t *testing.T, at []time.Time, r store.Rate) {
 	t.Helper()
 	for i := range at {
 		n := 0
@@ -192,26 +192,26 @@ func within(t *testing.T, at []time.Time, r Rate) {
 // All rates hold for all connections together, and are made use of.
 func TestRates(t *testing.T) {
 	for _, c := range []struct {
-		rates       []Rate
+		rates       []store.Rate
 		connections int
 		messages    int
 		least, most time.Duration
 	}{
-		{[]Rate{{14, time.Second}}, 5, 57, 4 * time.Second, 4100 * time.Millisecond},
-		{[]Rate{{3, time.Second}}, 5, 31, 10 * time.Second, 10100 * time.Millisecond},
-		{[]Rate{{500, time.Minute}}, 10, 250, 0, 100 * time.Millisecond},
-		{[]Rate{{500, time.Minute}}, 10, 501, 59900 * time.Millisecond, 60100 * time.Millisecond},
-		{[]Rate{{100, 24 * time.Hour}}, 10, 52, 56 * time.Minute, 57 * time.Minute},
-		{[]Rate{{20, time.Second}, {60, 10 * time.Second}}, 4, 61, 10 * time.Second, 10100 * time.Millisecond},
-		{[]Rate{{60, 10 * time.Second}, {20, time.Second}, {1000, time.Hour}}, 4, 11, 1600 * time.Millisecond, 1700 * time.Millisecond},
-		{[]Rate{{500, time.Second}}, 4, 600, 1180 * time.Millisecond, 1250 * time.Millisecond},
+		{[]store.Rate{{N: 14, Per: time.Second}}, 5, 57, 4 * time.Second, 4100 * time.Millisecond},
+		{[]store.Rate{{N: 3, Per: time.Second}}, 5, 31, 10 * time.Second, 10200 * time.Millisecond},
+		{[]store.Rate{{N: 500, Per: time.Minute}}, 10, 250, 0, 100 * time.Millisecond},
+		{[]store.Rate{{N: 500, Per: time.Minute}}, 10, 501, 59900 * time.Millisecond, 60700 * time.Millisecond},
+		{[]store.Rate{{N: 100, Per: 24 * time.Hour}}, 10, 52, 56 * time.Minute, 57 * time.Minute},
+		{[]store.Rate{{N: 20, Per: time.Second}, {N: 60, Per: 10 * time.Second}}, 4, 61, 10 * time.Second, 10200 * time.Millisecond},
+		{[]store.Rate{{N: 60, Per: 10 * time.Second}, {N: 20, Per: time.Second}, {N: 1000, Per: time.Hour}}, 4, 11, 1600 * time.Millisecond, 1700 * time.Millisecond},
+		{[]store.Rate{{N: 500, Per: time.Second}}, 4, 600, 1180 * time.Millisecond, 1250 * time.Millisecond},
 	} {
 		t.Run(fmt.Sprint(c.rates), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newQueue(t, c.messages, "process")
 				s := newServer(t, nil, nil)
 				o := options(c.connections)
-				o.Batch, o.Rates = 100, c.rates
+				o.Batch, o.Limits = 100, limited(q, c.rates...)
 				start := time.Now()
 				if err := run(q, s, o); err != nil {
 					t.Fatal(err)
@@ -308,20 +308,20 @@ func TestIdleSession(t *testing.T) {
 		name       string
 		recipients int
 		script     []string
-		rates      []Rate
+		rates      []store.Rate
 		at         time.Duration // it is still open just before, and closed just after
 		dials      int
 	}{
 		{"waiting for what is due", 2, []string{"rcpt 451 4.3.0 not now", "dot 250 ok"}, nil, idleMost, 2},
-		{"waiting for the rate", 2, nil, []Rate{{1, time.Minute}}, 0, 2},
-		{"a rate that is fast enough", 5, nil, []Rate{{1, 5 * time.Second}}, 20 * time.Second, 1},
+		{"waiting for the rate", 2, nil, []store.Rate{{N: 1, Per: time.Minute}}, 0, 2},
+		{"a rate that is fast enough", 5, nil, []store.Rate{{N: 1, Per: 5 * time.Second}}, 20 * time.Second, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newQueue(t, c.recipients, "process")
 				s := newServer(t, q, map[string][]string{address(0): c.script})
 				o := options(1)
-				o.Rates, o.Wait = c.rates, 10*time.Minute
+				o.Limits, o.Wait = limited(q, c.rates...), 10*time.Minute
 				open := func(want int) {
 					s.mu.Lock()
 					defer s.mu.Unlock()

@@ -65,37 +65,39 @@ type Compose func(store.Job) (Message, error)
 
 // Options say how to drain. The zero value of a field means what its comment says.
 type Options struct {
-	Connections           int           // 1
-	MessagesPerConnection int           // 0: no limit
-	Pipeline              int           // messages under way at a time on a connection, where the server does chunking; 1
-	Batch                 int           // rows claimed at a time; 100
-	Attempts              int           // until a recipient is given up; 5
-	BackoffMin            time.Duration // until the second attempt, then doubled; 1m
-	BackoffMax            time.Duration // 4h
-	Rates                 []Rate        // all of them hold; none: as fast as it goes
-	Wait                  time.Duration // how long to stay for recipients that are due later
-	Limit                 int           // at most so many messages are tried; 0: no limit
+	Connections           int                                         // 1
+	MessagesPerConnection int                                         // 0: no limit
+	Pipeline              int                                         // messages under way at a time on a connection, where the server does chunking; 1
+	Batch                 int                                         // rows claimed at a time; 100
+	Attempts              int                                         // until a recipient is given up; 5
+	BackoffMin            time.Duration                               // until the second attempt, then doubled; 1m
+	BackoffMax            time.Duration                               // 4h
+	Limits                Limits                                      // nil: none, as fast as the server takes it
+	Rate                  float64                                     // messages a second that the server was found to take before; 0: not known
+	Window                int                                         // connections that it was found to let in; 0: not known
+	Wait                  time.Duration                               // how long to stay for recipients that are due later
+	Open                  func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
+	Limit                 int                                         // at most so many messages are tried; 0: no limit
 	Compose               func() Compose
 	Replies               *reply.Classifier // nil: one without rules of the user's own
 	Log                   *slog.Logger
 	Stats                 *Stats // is kept up to date for whoever shows progress; may be nil
 }
 
-// A Rate is at most N messages in Per.
-type Rate struct {
-	N   int
-	Per time.Duration
-}
-
 // Stats counts what this run did. A deferred recipient is counted each time.
 type Stats struct {
 	Sent, Failed, Deferred, InDoubt, Connections atomic.Int64
+
+	// What was found out about the server, when Run has returned; 0: there is no limit.
+	Rate   float64
+	Window int
 }
 
 // A StopError is why Run stopped although recipients are queued that could have been tried.
 type StopError struct {
-	Reason string // what happened, and what to do
-	Err    error  // may be nil
+	Reason string    // what happened, and what to do
+	Until  time.Time // it is of no use to try before; may be zero
+	Err    error     // may be nil
 }
 
 func (e *StopError) Error() string {
@@ -121,8 +123,10 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	e := &engine{
 		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
 		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection.
-		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o.Rates),
+		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o), gate: newGate(o),
 	}
+	e.offering, e.enough = context.WithCancelCause(claim)
+	defer e.enough(nil)
 	e.recorder = newRecorder(e)
 
 	var recording, working sync.WaitGroup
@@ -142,8 +146,14 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	e.release()
 	e.recorder.end()
 	recording.Wait()
+	var returned error
+	o.Stats.Rate, returned = e.pace.end(context.WithoutCancel(work))
+	o.Stats.Window = e.gate.found()
 	if fatal := e.recorder.failed; fatal != nil {
 		return fatal
+	}
+	if err == nil && returned != nil {
+		return fmt.Errorf("give back what was not used of the quota: %w", returned)
 	}
 	return err
 }
@@ -190,11 +200,15 @@ type engine struct {
 	transport   Transport
 	work, claim context.Context
 	cancel      context.CancelCauseFunc // ends claim, with the reason
+	offering    context.Context         // ends with claim, or when no more may be offered; what has leave goes on
+	enough      context.CancelCauseFunc // ends offering, with the reason
 	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
 	settled     chan struct{}           // signals that outcomes were recorded
 	held        atomic.Int64            // jobs handed out whose outcome is not recorded yet
 	returned    atomic.Int64            // jobs put back untried
 	pace        *pace
+	gate        *gate
+	perSession  atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
 	recorder    *recorder
 	workers     []*worker
 	refusals    atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
@@ -216,10 +230,15 @@ func stopped(cause error) error {
 }
 
 // feed owns the schedule. It returns when nothing more is to be handed out, with jobs closed.
-func (e *engine) feed() error {
+func (e *engine) feed() (err error) {
 	defer close(e.jobs)
+	defer func() {
+		if err == nil && e.claim.Err() == nil && e.offering.Err() != nil {
+			err = e.finish()
+		}
+	}()
 	claimed := 0
-	for e.claim.Err() == nil {
+	for e.offering.Err() == nil {
 		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
 		n := e.Batch
 		if e.Limit > 0 {
@@ -247,7 +266,7 @@ func (e *engine) feed() error {
 		for i, j := range jobs {
 			select {
 			case e.jobs <- j:
-			case <-e.claim.Done():
+			case <-e.offering.Done():
 				for _, j := range jobs[i:] {
 					e.putBack(j)
 				}
@@ -256,6 +275,20 @@ func (e *engine) feed() error {
 		}
 	}
 	return nil
+}
+
+// finish takes back what no worker has taken, and waits for what may still be offered. It returns why that is all.
+func (e *engine) finish() error {
+	for e.held.Load() > 0 {
+		select {
+		case j := <-e.jobs:
+			e.putBack(j)
+		case <-e.settled:
+		case <-e.claim.Done():
+			return nil
+		}
+	}
+	return stopped(context.Cause(e.offering))
 }
 
 // idle waits until there may be something to claim, or with limited, until a job comes back untried. It reports false
@@ -282,18 +315,26 @@ func (e *engine) idle(held int64, limited bool) (more bool, err error) {
 	}
 	var stuck <-chan time.Time
 	if held > 0 {
-		stuck = time.After(stuckAfter)
+		ticker := time.NewTicker(stuckAfter)
+		defer ticker.Stop()
+		stuck = ticker.C
 	}
-	select {
-	case <-timer:
-	case <-e.settled:
-	case <-e.claim.Done():
-	case <-stuck:
-		for _, w := range e.workers {
-			w.returnUpcoming()
+	for {
+		select {
+		case <-timer:
+		case <-e.settled:
+		case <-e.offering.Done():
+		case <-stuck:
+			returned := false
+			for _, w := range e.workers {
+				returned = w.returnUpcoming() || returned
+			}
+			if !returned {
+				continue
+			}
 		}
+		return true, nil
 	}
-	return true, nil
 }
 
 // stuckAfter is how long nothing comes to an end, while others have nothing to do, until what a worker has in store for later

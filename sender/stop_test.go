@@ -179,7 +179,7 @@ func TestOthersCarryOn(t *testing.T) {
 				}
 			}
 			o := options(2)
-			o.Rates = []Rate{{1, 20 * time.Second}}
+			o.Limits = limited(q, store.Rate{N: 1, Per: 20 * time.Second})
 			if err := run(q, s, o); err != nil {
 				t.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"errors"
+	"time"
 
 	"mailblast/sender/reply"
 )
@@ -54,10 +55,7 @@ func (w *worker) group(first *task, n int) []*task {
 	if first != nil {
 		all = append(all, first)
 	}
-	if w.MessagesPerConnection > 0 {
-		n = min(n, w.MessagesPerConnection-w.carried)
-	}
-	for n = min(n, groupMost); len(all) < n; {
+	for n = min(n, w.room(), groupMost); len(all) < n; {
 		t := w.next()
 		if t == nil {
 			break
@@ -85,6 +83,7 @@ func (w *worker) push(group []*task) (pushed []*task, err error) {
 			continue
 		}
 		w.carried++
+		t.offered = time.Now()
 		var e *reply.Error
 		switch err = w.session.Push(&t.Message); {
 		case err == nil:

@@ -3,6 +3,8 @@ package sender
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +19,13 @@ const (
 
 	// failuresMost is how often in a row a worker finds the server unusable before the run is stopped.
 	failuresMost = 5
+
+	// gatePoll is how often a worker that may have no session looks whether it may.
+	gatePoll = 250 * time.Millisecond
+
+	// perSessionMin is how many messages a session has carried when it is taken for granted that there were enough of them, and not
+	// too many sessions.
+	perSessionMin = 10
 
 	// refusalsMost is how many recipients in a row may be refused for a reason that sounds like ours before it is.
 	refusalsMost = 10
@@ -36,6 +45,8 @@ type worker struct {
 	server   string      // of the session, or the last one
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
+	inside   bool        // the gate: it may have a session
+	pass     pass        // for the message that is composed next
 	failures int         // of the server in a row
 
 	sentBefore int64 // messages that all workers had sent when the failures began
@@ -45,7 +56,9 @@ type worker struct {
 type task struct {
 	store.Job
 	Message
-	kept chan bool // brings the recorder's answer to its begin; nil before that was asked for
+	kept    chan bool // brings the recorder's answer to its begin; nil before that was asked for
+	pass    pass
+	offered time.Time
 }
 
 func (w *worker) run() {
@@ -71,13 +84,24 @@ func (w *worker) start() (*task, bool) {
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
 		return nil, false
 	}
+	if w.inside = w.inside || w.gate.enter(time.Now()); !w.inside {
+		w.returnUpcoming()
+		return nil, w.sleep(gatePoll) == nil
+	}
 	t := w.upcoming.Swap(nil)
+	if t != nil && !w.pace.holds(t.pass) && !w.mayOffer() {
+		w.putBack(t.Job)
+		return nil, true
+	}
 	if t == nil {
+		if w.offering.Err() != nil {
+			return nil, false
+		}
 		j, ok := w.take()
 		if !ok {
 			return nil, false
 		}
-		if w.pace.wait(w.sleep) != nil {
+		if !w.mayOffer() {
 			w.putBack(j)
 			return nil, true
 		}
@@ -89,6 +113,7 @@ func (w *worker) start() (*task, bool) {
 		w.putBack(t.Job)
 		return nil, true
 	}
+	t.offered = time.Now()
 	if w.Pipeline > 1 && w.session.Chunking() {
 		w.stream(t)
 		return nil, true
@@ -112,12 +137,16 @@ func (w *worker) send(current *task) *task {
 	w.carried++
 	var next *task
 	var nextMessage *Message
-	if !w.full() && w.claim.Err() == nil {
+	if w.room() > 0 && w.claim.Err() == nil {
 		if next = w.upcoming.Swap(nil); next == nil {
 			next = w.next()
+		} else if !w.pace.holds(next.pass) {
+			w.upcoming.Store(next) // for when it may be offered again
+			next = nil
 		}
 	}
 	if next != nil {
+		next.offered = time.Now()
 		nextMessage = &next.Message
 	}
 	switch slow := w.recorder.slow.Load(); {
@@ -200,12 +229,12 @@ func (w *worker) ready(t *task) bool {
 	return false
 }
 
-// sleep sleeps for d unless claim ends. A session that would be idle for too long meanwhile is closed.
+// sleep sleeps for d unless offering ends. A session that would be idle for too long meanwhile is closed.
 func (w *worker) sleep(d time.Duration) error {
 	if d > idleMost {
 		w.hangUp()
 	}
-	return sleep(w.claim, d)
+	return sleep(w.offering, d)
 }
 
 // take waits for a job. A session that has nothing to do for a while is closed.
@@ -232,9 +261,29 @@ func (w *worker) take() (store.Job, bool) {
 	}
 }
 
+// mayOffer waits until a message may be offered. If that takes too long, nobody offers any more.
+func (w *worker) mayOffer() bool {
+	var err error
+	if w.pass, err = w.pace.wait(w.offering, w.sleep, int(w.held.Load())); err == nil {
+		return true
+	}
+	var stop *StopError
+	switch {
+	case errors.As(err, &stop):
+		w.enough(stop)
+	case w.offering.Err() == nil:
+		w.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
+	}
+	return false
+}
+
 // next is a job that is there now and may be offered now, composed; nil if there is none.
 func (w *worker) next() *task {
-	if w.claim.Err() != nil || len(w.jobs) == 0 || !w.pace.now() {
+	if w.claim.Err() != nil || len(w.jobs) == 0 {
+		return nil
+	}
+	var ok bool
+	if w.pass, ok = w.pace.now(w.offering, int(w.held.Load())); !ok {
 		return nil
 	}
 	select {
@@ -244,15 +293,18 @@ func (w *worker) next() *task {
 		}
 		return w.prepare(j)
 	default:
+		w.pace.unsent()
 		return nil
 	}
 }
 
 // returnUpcoming puts the message after the next one back, if there is one.
-func (w *worker) returnUpcoming() {
-	if t := w.upcoming.Swap(nil); t != nil {
+func (w *worker) returnUpcoming() bool {
+	t := w.upcoming.Swap(nil)
+	if t != nil {
 		w.putBack(t.Job)
 	}
+	return t != nil
 }
 
 // prepare composes a job's message. A message that cannot be composed is the recipient's end.
@@ -264,17 +316,23 @@ func (w *worker) prepare(j store.Job) *task {
 		return nil
 	}
 	w.turn = turn
-	return &task{Job: j, Message: m}
+	return &task{Job: j, Message: m, pass: w.pass}
 }
 
-// full reports whether the session has carried as many messages as it may.
-func (w *worker) full() bool {
-	return w.MessagesPerConnection > 0 && w.carried >= w.MessagesPerConnection
+// room is how many more messages the session may carry.
+func (w *worker) room() int {
+	room := math.MaxInt
+	for _, most := range []int{w.MessagesPerConnection, int(w.perSession.Load())} {
+		if most > 0 {
+			room = min(room, most-w.carried)
+		}
+	}
+	return room
 }
 
 // dial makes sure that there is a session.
 func (w *worker) dial() bool {
-	if w.session != nil && (w.session.Broken() || w.full()) {
+	if w.session != nil && (w.session.Broken() || w.room() <= 0) {
 		w.hangUp()
 	}
 	if w.session != nil {
@@ -282,7 +340,7 @@ func (w *worker) dial() bool {
 	}
 	s, err := w.transport.Dial(w.claim)
 	if err != nil {
-		if w.claim.Err() == nil {
+		if w.claim.Err() == nil && !w.refused(err) {
 			w.failed(err)
 		}
 		return false
@@ -304,6 +362,29 @@ func (w *worker) hangUp() {
 	w.session = nil
 	w.up.Add(-1)
 	w.Stats.Connections.Add(-1)
+}
+
+// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another
+// reason. While there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
+func (w *worker) refused(err error) bool {
+	var e *reply.Error
+	if !errors.As(err, &e) || e.Reply.Code == 0 {
+		return false
+	}
+	verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
+	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.up.Load() == 0) {
+		return false
+	}
+	w.inside = false
+	now := time.Now()
+	if w.gate.refuse(now); w.up.Load() > 0 {
+		w.Log.Info("the server lets in no more connections", "open", w.up.Load(), "reply", e.Reply.String())
+		return true
+	}
+	if pause, begun := w.pace.throttled(now, now, e.Reply.String()); begun {
+		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+	}
+	return true
 }
 
 // failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with
@@ -378,7 +459,7 @@ func (w *worker) notBegun(t *task) {
 // answered ends a task by the server's reply, and draws what follows from it for the others.
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
-	out, verdict := w.decide(t.Job, stage, r, w.server, now)
+	out, verdict, scope := w.decide(t.Job, stage, r, w.server, now)
 	if stage != reply.Mail && r.Code != 421 {
 		w.failures = 0 // it does talk about recipients
 	}
@@ -386,10 +467,13 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	case out.State == store.Sent:
 		w.refusals.Store(0)
 		w.warned.Store(0)
-		w.pace.accepted(now)
+		w.pace.accepted(t.offered, now)
+	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
+		out.Due = now
+		w.tooMuch(r)
 	case verdict == reply.Throttle:
-		pause, begun := w.pace.throttled(now)
-		out.Due = now.Add(jitter(pause))
+		pause, begun := w.pace.throttled(t.offered, now, r.String())
+		out.Due = now.Add(pause)
 		if begun {
 			w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
 		}
@@ -401,7 +485,24 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
 		w.failed(&reply.Error{Stage: stage, Reply: r})
 	}
+	if out.State != store.Sent {
+		w.pace.unsent()
+		w.pace.answered(t.offered)
+	}
 	w.settle(out)
+}
+
+// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough.
+func (w *worker) tooMuch(r reply.Reply) {
+	w.session.Close()
+	if w.carried >= perSessionMin {
+		w.perSession.Store(int64(w.carried))
+		w.Log.Info("the server takes no more messages in a session", "messages", w.carried, "reply", r.String())
+		return
+	}
+	w.inside = false
+	w.gate.refuse(time.Now())
+	w.Log.Info("the server wants fewer connections", "reply", r.String())
 }
 
 // settle hands an outcome to the recorder and to whoever watches.

@@ -407,6 +407,23 @@ func (l *Lease) Retry(ctx context.Context, from State) (n int64, err error) {
 	return n, explain(err)
 }
 
+// Expire ends all rows that are queued: it is too late for them.
+func (l *Lease) Expire(ctx context.Context) error {
+	s := l.store
+	return explain(s.write(ctx, func(ctx context.Context) error {
+		late, err := s.changes(ctx, "UPDATE job SET state = 'failed', due = 0, updated = ?1, code = 0, status = '', text = 'expired', server = '' WHERE campaign = ?2 AND state = 'queued' AND attempt > 0",
+			millis(time.Now()), l.id)
+		if err != nil {
+			return err
+		}
+		n, err := s.changes(ctx, "UPDATE job SET state = 'failed', due = 0, updated = ?1, text = 'expired' WHERE campaign = ?2 AND state = 'queued'", millis(time.Now()), l.id)
+		if err != nil {
+			return err
+		}
+		return s.count(ctx, l.id, map[string]int64{string(Queued): -n - late, deferred: -late, string(Failed): n + late})
+	}))
+}
+
 // bootID names this start of the machine, so that rows that were held before a reboot can be told. "" where the system has no such name.
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

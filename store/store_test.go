@@ -547,3 +547,25 @@ func BenchmarkDrain(b *testing.B) {
 	}
 	record(b, l, nil, finish...)
 }
+
+// What is queued, deferred or not, ends when it is too late.
+func TestExpire(t *testing.T) {
+	s, l := loaded(t, 5)
+	jobs := claim(t, l, 3)
+	record(t, l, nil, Outcome{Job: jobs[0], State: Queued, Due: time.Now().Add(time.Hour), Counted: true, Code: 451, Text: "later"},
+		Outcome{Job: jobs[1], State: Sent, Code: 250})
+	if err := l.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c := countsOf(t, s); c != (Counts{Failed: 3, Sent: 1, Claimed: 1}) {
+		t.Errorf("%+v", c)
+	}
+	if err := s.Rows(t.Context(), "test", []State{Failed}, false, func(r Row) error {
+		if r.Reply != "expired" || r.Code != 0 {
+			t.Errorf("%+v", r)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

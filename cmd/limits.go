@@ -1,0 +1,76 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"mailblast/campaign"
+	"mailblast/store"
+)
+
+// serverName is what a server's limits are kept under: whoever logs in as somebody else has limits of his own.
+func serverName(f *campaign.File) string {
+	name := net.JoinHostPort(f.SMTP.Host, strconv.Itoa(f.SMTP.Port))
+	if f.SMTP.Username != "" {
+		name += " " + f.SMTP.Username
+	}
+	return name
+}
+
+func storeRate(r campaign.Rate) store.Rate { return store.Rate{N: r.N, Per: r.Per} }
+
+// limitsOf are a campaign's limits for the server.
+func limitsOf(f *campaign.File) store.Limits {
+	var l store.Limits
+	for _, r := range f.Limits.Rates {
+		l.Rates = append(l.Rates, storeRate(r))
+	}
+	for _, q := range f.Limits.Quotas {
+		l.Quotas = append(l.Quotas, storeRate(q))
+	}
+	if w := f.Limits.Warmup; w != nil {
+		l.Warmup = func(day int) (store.Rate, bool) {
+			q, ok := w.Quota(day)
+			return storeRate(q), ok
+		}
+	}
+	return l
+}
+
+// serverLimits gives the sender leave to send. A campaign without limits asks as well, so that what it sends counts for the quotas of
+// the others.
+type serverLimits struct {
+	store  *store.Store
+	server string
+	limits store.Limits
+}
+
+func (l serverLimits) Reserve(ctx context.Context, want int) (store.Grant, error) {
+	return l.store.Reserve(ctx, l.server, "", l.limits, want, time.Now())
+}
+
+func (l serverLimits) Return(ctx context.Context, n int) error {
+	return l.store.Return(ctx, l.server, n, time.Now())
+}
+
+// foundMost is how long what was found out about a server is taken for true.
+const foundMost = 30 * 24 * time.Hour
+
+// errExpired ends a run when the campaign's delivery.expires has come.
+var errExpired = errors.New("the campaign has expired (delivery.expires)")
+
+// untilExpiry is ctx for as long as the campaign's messages are of any use.
+func untilExpiry(ctx context.Context, f *campaign.File, loaded time.Time) (context.Context, context.CancelFunc, error) {
+	at := f.Delivery.Expires.For(loaded)
+	switch {
+	case at.IsZero():
+		return ctx, func() {}, nil
+	case !at.After(f.Delivery.NotBefore):
+		return nil, nil, f.At("delivery.expires", "the campaign expires before delivery.not_before, so that nothing could be sent")
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, at, errExpired)
+	return ctx, cancel, nil
+}
