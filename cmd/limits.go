@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/sender"
 	"mailblast/store"
 )
 
@@ -45,15 +47,37 @@ func limitsOf(f *campaign.File) store.Limits {
 type serverLimits struct {
 	store  *store.Store
 	server string
+	domain string // of the recipients; "": all
 	limits store.Limits
 }
 
 func (l serverLimits) Reserve(ctx context.Context, want int) (store.Grant, error) {
-	return l.store.Reserve(ctx, l.server, "", l.limits, want, time.Now())
+	return l.store.Reserve(ctx, l.server, l.domain, l.limits, want, time.Now())
 }
 
 func (l serverLimits) Return(ctx context.Context, n int) error {
+	if l.domain != "" {
+		return nil // a rate that was not used is lost
+	}
 	return l.store.Return(ctx, l.server, n, time.Now())
+}
+
+// domainLimits are the rates for recipients' domains: of those that the campaign file names shared by everybody who sends over the
+// server, of all others, of which there may be a million, each for this run.
+func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
+	if len(f.Limits.PerDomain) == 0 {
+		return nil
+	}
+	return func(domain string) sender.Limits {
+		r, named, ok := f.Limits.RateFor(domain)
+		switch {
+		case !ok:
+			return nil
+		case !named:
+			return sender.Spread(storeRate(r))
+		}
+		return serverLimits{s, serverName(f), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
+	}
 }
 
 // foundMost is how long what was found out about a server is taken for true.

@@ -257,7 +257,8 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	stopped := sender.Run(work, ctx, queue, t, sender.Options{
 		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection, Pipeline: f.SMTP.Pipeline,
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
-		Limits: serverLimits{s, server.Name, limitsOf(f)}, Rate: server.Rate, Window: server.Connections, Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
+		Limits: serverLimits{s, server.Name, "", limitsOf(f)}, PerDomain: f.Limits.PerDomainConnections, DomainLimits: domainLimits(s, f),
+		Rate: server.Rate, Window: server.Connections, Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)

@@ -75,6 +75,8 @@ type Options struct {
 	Limits                Limits                                      // nil: none, as fast as the server takes it
 	Rate                  float64                                     // messages a second that the server was found to take before; 0: not known
 	Window                int                                         // connections that it was found to let in; 0: not known
+	PerDomain             int                                         // messages to one domain of recipients at a time; 0: no limit but what is found
+	DomainLimits          func(domain string) Limits                  // nil: none
 	Wait                  time.Duration                               // how long to stay for recipients that are due later
 	Open                  func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
 	Limit                 int                                         // at most so many messages are tried; 0: no limit
@@ -123,7 +125,7 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	e := &engine{
 		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
 		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection.
-		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o), gate: newGate(o),
+		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o), gate: newGate(o), domains: newDomains(o),
 	}
 	e.offering, e.enough = context.WithCancelCause(claim)
 	defer e.enough(nil)
@@ -208,6 +210,7 @@ type engine struct {
 	returned    atomic.Int64            // jobs put back untried
 	pace        *pace
 	gate        *gate
+	domains     *domains
 	perSession  atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
 	recorder    *recorder
 	workers     []*worker
@@ -233,6 +236,7 @@ func stopped(cause error) error {
 func (e *engine) feed() (err error) {
 	defer close(e.jobs)
 	defer func() {
+		e.domains.clear(func(j store.Job) { e.takeBack([]store.Job{j}) })
 		if err == nil && e.claim.Err() == nil && e.offering.Err() != nil {
 			err = e.finish()
 		}
@@ -240,13 +244,20 @@ func (e *engine) feed() (err error) {
 	claimed := 0
 	for e.offering.Err() == nil {
 		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
+		free, err := e.domains.release(e.offering, e.hand)
+		if err != nil {
+			return fmt.Errorf("limits of a domain: %w", err)
+		}
 		n := e.Batch
 		if e.Limit > 0 {
 			n = min(n, e.Limit-claimed+int(e.returned.Load()))
 		}
+		limited := n <= 0
+		if e.domains.parked >= parkedMost {
+			n = 0
+		}
 		var jobs []store.Job
 		if n > 0 {
-			var err error
 			if jobs, err = e.queue.Claim(e.claim, n); err != nil {
 				if e.claim.Err() != nil {
 					return nil
@@ -255,7 +266,7 @@ func (e *engine) feed() (err error) {
 			}
 		}
 		if len(jobs) == 0 {
-			more, err := e.idle(held, n == 0)
+			more, err := e.idle(held, free, limited)
 			if err != nil || !more {
 				return err
 			}
@@ -264,17 +275,45 @@ func (e *engine) feed() (err error) {
 		claimed += len(jobs)
 		e.held.Add(int64(len(jobs)))
 		for i, j := range jobs {
-			select {
-			case e.jobs <- j:
-			case <-e.offering.Done():
-				for _, j := range jobs[i:] {
-					e.putBack(j)
+			v := e.domains.get(j.Domain)
+			ok := false
+			if len(v.parked) == 0 { // else they would overtake
+				if ok, err = e.domains.admit(e.offering, v, time.Now()); err != nil {
+					e.takeBack(jobs[i:])
+					return fmt.Errorf("limits of a domain: %w", err)
 				}
+			}
+			if !ok {
+				e.domains.park(v, j)
+			} else if !e.hand(j) {
+				e.takeBack(jobs[i+1:])
 				return nil
 			}
 		}
 	}
 	return nil
+}
+
+// parkedMost is how many jobs wait in memory for their domains; what is claimed beyond a batch of them waits in the queue, others with them.
+const parkedMost = 5000
+
+// hand gives an admitted job to the workers; false: it was put back, as there are to be no more.
+func (e *engine) hand(j store.Job) bool {
+	select {
+	case e.jobs <- j:
+		return true
+	case <-e.offering.Done():
+		e.putBack(j)
+		return false
+	}
+}
+
+// takeBack returns jobs that were not admitted.
+func (e *engine) takeBack(jobs []store.Job) {
+	for _, j := range jobs {
+		e.returned.Add(1)
+		e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
+	}
 }
 
 // finish takes back what no worker has taken, and waits for what may still be offered. It returns why that is all.
@@ -291,9 +330,9 @@ func (e *engine) finish() error {
 	return stopped(context.Cause(e.offering))
 }
 
-// idle waits until there may be something to claim, or with limited, until a job comes back untried. It reports false
+// idle waits until there may be something to claim, or something parked is free, or with limited, until a job comes back untried. It reports false
 // when there is nothing to wait for.
-func (e *engine) idle(held int64, limited bool) (more bool, err error) {
+func (e *engine) idle(held int64, free time.Time, limited bool) (more bool, err error) {
 	counts, due, err := e.queue.Pending(e.claim)
 	if err != nil {
 		if e.claim.Err() != nil {
@@ -310,8 +349,12 @@ func (e *engine) idle(held int64, limited bool) (more bool, err error) {
 		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.Limit)}
 	}
 	var timer <-chan time.Time
-	if worth && !limited {
+	if worth && !limited && e.domains.parked < parkedMost {
 		timer = time.After(max(wait, 0) + time.Millisecond)
+	}
+	var freed <-chan time.Time
+	if !free.IsZero() {
+		freed = time.After(max(time.Until(free), 0))
 	}
 	var stuck <-chan time.Time
 	if held > 0 {
@@ -322,6 +365,7 @@ func (e *engine) idle(held int64, limited bool) (more bool, err error) {
 	for {
 		select {
 		case <-timer:
+		case <-freed:
 		case <-e.settled:
 		case <-e.offering.Done():
 		case <-stuck:
@@ -350,6 +394,7 @@ func (e *engine) release() {
 
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
+	e.domains.done(j.Domain)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

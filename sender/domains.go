@@ -1,0 +1,185 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mailblast/store"
+)
+
+// domains keep the recipients' domains from each other's way: a domain that is slow, or has a rate of its own, has few jobs with the
+// workers, and its others are parked, while those of other domains go by.
+//
+// How many a domain may have is found as Postfix finds its concurrency: one begins with few, and every job that comes to
+// an end makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
+// to hang when it has many may keep as many connections waiting as it had; to prevent that, a list with one large domain would have
+// to leave connections unused.
+type domains struct {
+	most   int                        // jobs at a time; 0: no limit but what is found
+	limits func(domain string) Limits // nil: none
+	mu     sync.Mutex                 // guards all, and busy and window of each
+	all    map[string]*domain
+	parked int // touched by the feeder only, as is what is not guarded
+}
+
+type domain struct {
+	busy, window int
+	parked       []store.Job
+	pace         *pace // nil: no rate
+	until        time.Time
+}
+
+const (
+	windowFirst = 2 // jobs of a domain of which nothing is known
+	windowMost  = 1 << 20
+	domainsMost = 10_000 // are remembered, besides those that are busy
+)
+
+func newDomains(o Options) *domains {
+	return &domains{most: o.PerDomain, limits: o.DomainLimits, all: map[string]*domain{}}
+}
+
+// get finds a domain, or begins one.
+func (d *domains) get(name string) *domain {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v := d.all[name]
+	if v == nil {
+		if len(d.all) >= domainsMost {
+			d.forget(time.Now())
+		}
+		v = &domain{window: windowFirst}
+		if d.limits != nil {
+			if l := d.limits(name); l != nil {
+				v.pace = &pace{limits: l}
+			}
+		}
+		d.all[name] = v
+	}
+	return v
+}
+
+// forget drops the domains of which nothing has to be remembered. The caller holds mu.
+func (d *domains) forget(now time.Time) {
+	for name, v := range d.all {
+		used := v.busy > 0 || len(v.parked) > 0
+		if v.pace != nil {
+			s, own := v.pace.limits.(*spread)
+			used = used || own && s.next.After(now)
+		}
+		if !used {
+			delete(d.all, name)
+		}
+	}
+}
+
+// admit takes one job's worth of a domain, or says that it has to be parked, and if that is for a rate, until when.
+func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool, err error) {
+	d.mu.Lock()
+	room := v.busy < v.window && (d.most == 0 || v.busy < d.most)
+	d.mu.Unlock()
+	if !room || now.Before(v.until) {
+		return false, nil
+	}
+	if v.pace != nil {
+		wait, err := v.pace.take(ctx, now, 0, 1+len(v.parked))
+		if errors.Is(err, errNotYet) {
+			v.until = now.Add(wait)
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	d.mu.Lock()
+	v.busy++
+	d.mu.Unlock()
+	return true, nil
+}
+
+// done notes that an admitted job came to an end.
+func (d *domains) done(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v := d.all[name]
+	v.busy--
+	v.window = min(v.window+1, windowMost)
+}
+
+// park keeps a job for later.
+func (d *domains) park(v *domain, j store.Job) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v.parked = append(v.parked, j)
+	d.parked++
+}
+
+// release hands out what is parked and may go now. It returns when there may be more, zero if that depends on jobs that come to an end.
+func (d *domains) release(ctx context.Context, hand func(store.Job) bool) (next time.Time, err error) {
+	if d.parked == 0 {
+		return next, nil
+	}
+	d.mu.Lock()
+	var waiting []*domain
+	for _, v := range d.all {
+		if len(v.parked) > 0 {
+			waiting = append(waiting, v)
+		}
+	}
+	d.mu.Unlock()
+	for _, v := range waiting {
+		for len(v.parked) > 0 {
+			ok, err := d.admit(ctx, v, time.Now())
+			if err != nil {
+				return next, err
+			}
+			if !ok {
+				if !v.until.IsZero() && (next.IsZero() || v.until.Before(next)) {
+					next = v.until
+				}
+				break
+			}
+			j := v.parked[0]
+			d.mu.Lock()
+			v.parked = v.parked[1:]
+			d.mu.Unlock()
+			d.parked--
+			if !hand(j) {
+				return next, nil
+			}
+		}
+	}
+	return next, nil
+}
+
+// clear yields what is parked.
+func (d *domains) clear(yield func(store.Job)) {
+	for _, v := range d.all {
+		for _, j := range v.parked {
+			yield(j)
+		}
+		d.mu.Lock()
+		v.parked = nil
+		d.mu.Unlock()
+	}
+	d.parked = 0
+}
+
+// Spread are limits for one process: messages at even distances.
+func Spread(r store.Rate) Limits { return &spread{gap: r.Per / time.Duration(r.N)} }
+
+type spread struct {
+	gap  time.Duration
+	next time.Time
+}
+
+func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
+	now := time.Now()
+	from := later(s.next, now)
+	s.next = from.Add(s.gap)
+	return store.Grant{N: 1, From: from, Slack: forever / 4}, nil
+}
+
+func (s *spread) Return(context.Context, int) error { return nil }

@@ -1,0 +1,125 @@
+package sender
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailblast/store"
+)
+
+// domainQueue spreads the recipients over domains: by is how many there are.
+type domainQueue struct {
+	*queue
+	by int
+}
+
+func (q domainQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
+	jobs, err := q.queue.Claim(ctx, n)
+	for i := range jobs {
+		jobs[i].Domain = string(rune('a'+jobs[i].ID%int64(q.by))) + ".example"
+	}
+	return jobs, err
+}
+
+// One domain hangs, and all others are sent to as if it were not there.
+func TestOneDomainHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const recipients = 1000
+		q := domainQueue{newQueue(t, recipients, "process"), 10}
+		scripts := map[string][]string{}
+		for n := range recipients {
+			if (n+1)%10 == 0 { // rows are numbered from 1
+				scripts[address(n)] = []string{"hang rcpt"}
+			}
+		}
+		s := newServer(t, nil, scripts)
+		work, cut := context.WithCancel(context.Background())
+		claim, stop := context.WithCancel(context.Background())
+		o := options(10)
+		o.Batch, o.Stats = 100, &Stats{}
+		done := make(chan error)
+		go func() { done <- Run(work, claim, q, s, o) }()
+		time.Sleep(5 * time.Second)
+		// What was behind a message that hangs on the same connection waits with it.
+		if sent := o.Stats.Sent.Load(); sent < 900-2*windowFirst {
+			t.Errorf("%d of 900 were sent", sent)
+		}
+		hanging := 0
+		for a, n := range s.tries {
+			if scripts[a] != nil {
+				hanging += n
+			}
+		}
+		if hanging > windowFirst {
+			t.Errorf("%d messages hang", hanging)
+		}
+		stop()
+		cut()
+		<-done
+		if rows := q.rows(t, store.Claimed, store.Sending); len(rows) > 0 {
+			t.Errorf("%d rows are still held", len(rows))
+		}
+	})
+}
+
+// A domain's rate holds for it, and holds up nobody else.
+func TestDomainRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := domainQueue{newQueue(t, 200, "process"), 2}
+		s := newServer(t, nil, nil)
+		o := options(4)
+		at := map[string][]time.Time{}
+		o.Batch, o.PerDomain = 10, 3
+		o.DomainLimits = func(domain string) Limits {
+			if domain == "a.example" {
+				return Spread(store.Rate{N: 5, Per: time.Second})
+			}
+			return nil
+		}
+		o.Compose = func() Compose {
+			make := compose()
+			return func(j store.Job) (Message, error) {
+				s.mu.Lock()
+				at[j.Domain] = append(at[j.Domain], time.Now())
+				s.mu.Unlock()
+				return make(j)
+			}
+		}
+		start := time.Now()
+		if err := run(q, s, o); err != nil {
+			t.Fatal(err)
+		}
+		within(t, at["a.example"], store.Rate{N: 5, Per: time.Second})
+		if took := at["b.example"][99].Sub(start); took > time.Second {
+			t.Errorf("the other domain took %v", took)
+		}
+		if took := time.Since(start); took > 21*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		s.verify(q.queue, 200, nil)
+	})
+}
+
+// A reply about one recipient slows nobody down.
+func TestGreylisting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, 300, "process")
+		scripts := map[string][]string{}
+		for n := range 300 {
+			scripts[address(n)] = []string{"rcpt 450 4.2.0 greylisted, come back", "dot 250 ok"}
+		}
+		s := newServer(t, nil, scripts)
+		o := options(4)
+		o.Wait, o.BackoffMin = time.Hour, time.Minute
+		start := time.Now()
+		if err := run(q, s, o); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 2*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+		s.verify(q, 300, nil)
+	})
+}
