@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -66,7 +67,8 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show one line for each campaign",
-		Long:  `Show how far each campaign is: counts, messages a second while it was last sent, and when the next deferred recipient is due.`,
+		Long: `Show how far each campaign is: counts, messages a second while it was last sent, and when the next deferred recipient is due.
+Below, one line for each server: what it was found to take, the limits of the unfinished campaigns and what is left of them, and why it waits.`,
 		Example: `  mailblast status
   mailblast status --format json | jq '.[] | select(.counts.in_doubt > 0)'`,
 		Args: cobra.NoArgs,
@@ -81,7 +83,7 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		return usage(fmt.Errorf("--format %q: it is table or json", format))
 	}
 	ctx := cmd.Context()
-	all := []statusJSON{}
+	all, servers := []statusJSON{}, []string(nil)
 	s, err := a.openStore(ctx, false)
 	if err != nil && !errors.Is(err, store.ErrNoQueue) {
 		return err
@@ -96,6 +98,11 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 			status := statusOf(c)
 			status.Running = s.Held(c.Name)
 			all = append(all, status)
+		}
+		if format == "table" {
+			if servers, err = serverLines(ctx, s, campaigns); err != nil {
+				return err
+			}
 		}
 	}
 	if format == "json" {
@@ -119,7 +126,7 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		t.AppendRow(table.Row{s.Campaign, s.word(), humanize.Comma(c.Sent), humanize.Comma(c.Queued + c.Claimed + c.Sending), humanize.Comma(c.Deferred),
 			humanize.Comma(c.Failed), humanize.Comma(c.InDoubt), humanize.Comma(c.Suppressed), humanize.Comma(c.Invalid), fmt.Sprintf("%.0f/s", s.Rate), s.due()})
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), t.Render())
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(append([]string{t.Render()}, servers...), "\n"))
 	return err
 }
 
