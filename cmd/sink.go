@@ -89,7 +89,7 @@ func sinkCommand() *cobra.Command {
 	flags.StringVar(&f.opts.Dir, "dir", "", "keep the messages in this Maildir `folder`")
 	flags.StringVar(&f.opts.HTTP, "http", "", "`address` of a web page to read the newest 1,000 messages, such as 127.0.0.1:1080")
 	flags.Var(&f.fail, "fail", "`fault` to make, see above; may be given several times")
-	flags.Var(&f.rate, "rate", "`limit`, N/s=REPLY (or /m, /h): messages beyond it get REPLY at MAIL")
+	flags.Var(&f.rate, "rate", "`limit`, N/s=REPLY (or /m, /h): messages beyond it get REPLY at MAIL; N/s:fixed and N/s:sliding count by windows, N/s:connection by connection")
 	flags.DurationVar(&f.opts.Latency, "latency", 0, "how long every reply is on its way; commands in one packet share it")
 	flags.Float64Var(&f.opts.DropAfterDot, "drop-after-dot", 0, "`probability` that a message is taken and the connection closed without a reply")
 	flags.StringVar(&f.security, "tls", "", "`how` to encrypt: starttls or tls (from the first byte)")

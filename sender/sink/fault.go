@@ -65,6 +65,7 @@ func (r Reply) smtpError() *smtp.SMTPError {
 type Rate struct {
 	Limit rate.Limit
 	Burst int // messages that may come at once after a pause
+	Kind  Kind
 	Reply Reply
 }
 
@@ -148,8 +149,8 @@ func ParseRule(s string) (Rule, error) {
 	return rule, nil
 }
 
-// ParseRate reads N/UNIT=REPLY with a unit of s, m or h; N messages may come at once after a pause. Errors name the
-// column, from 1.
+// ParseRate reads N/UNIT[:KIND]=REPLY with a unit of s, m or h, and a kind of fixed, sliding or connection; without one N messages
+// may come at once after a pause. Errors name the column, from 1.
 func ParseRate(s string) (Rate, error) {
 	fail := func(column int, format string, args ...any) (Rate, error) {
 		return Rate{}, fmt.Errorf("column %d of %q: %s; write for example %s", column+1, s, fmt.Sprintf(format, args...), rateExample)
@@ -159,12 +160,16 @@ func ParseRate(s string) (Rate, error) {
 	if !ok || err != nil || n < 1 {
 		return fail(0, "no N/UNIT with a whole N from 1")
 	}
-	unit, text, ok := strings.Cut(rest, "=")
+	counted, text, ok := strings.Cut(rest, "=")
+	unit, kind, named := strings.Cut(counted, ":")
 	seconds := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
 	if seconds == 0 {
 		return fail(len(number)+1, "unit %q is not s, m or h", unit)
 	}
-	at := len(number) + 1 + len(unit)
+	if named && kind != string(Fixed) && kind != string(Sliding) && kind != string(Connection) {
+		return fail(len(number)+len(unit)+2, "kind %q is not fixed, sliding or connection", kind)
+	}
+	at := len(number) + 1 + len(counted)
 	if !ok {
 		return fail(at, "no =REPLY")
 	}
@@ -172,7 +177,7 @@ func ParseRate(s string) (Rate, error) {
 	if err != nil {
 		return fail(at+1, "%v", err)
 	}
-	return Rate{Limit: rate.Limit(float64(n) / seconds), Burst: n, Reply: reply}, nil
+	return Rate{Limit: rate.Limit(float64(n) / seconds), Burst: n, Kind: Kind(kind), Reply: reply}, nil
 }
 
 func parseReply(s string) (Reply, error) {

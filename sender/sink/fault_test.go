@@ -85,23 +85,25 @@ func long(s string, n int) string { return strings.Repeat(s, n) }
 
 func TestParseRate(t *testing.T) {
 	for in, want := range map[string]Rate{
-		rateExample:      {14, 14, Reply{454, "4.7.0 Throttling failure: Maximum sending rate exceeded."}},
-		"30/m=432 slow":  {0.5, 30, Reply{432, "slow"}},
-		"3600/h=451 a=b": {1, 3600, Reply{451, "a=b"}},
+		rateExample:       {14, 14, Bucket, Reply{454, "4.7.0 Throttling failure: Maximum sending rate exceeded."}},
+		"30/m=432 slow":   {0.5, 30, Bucket, Reply{432, "slow"}},
+		"9/s:fixed=451 a": {9, 9, Fixed, Reply{451, "a"}},
+		"3600/h=451 a=b":  {1, 3600, Bucket, Reply{451, "a=b"}},
 	} {
 		if got, err := ParseRate(in); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v, want %+v", in, got, err, want)
 		}
 	}
 	for in, want := range map[string]string{
-		"":              "column 1 of",
-		"14=454 a":      "column 1 of",
-		"0/s=454 a":     "column 1 of",
-		"-1/s=454 a":    "column 1 of",
-		"14/d=454 a":    `column 4 of "14/d=454 a": unit "d"`,
-		"14/s":          `column 5 of "14/s": no =REPLY`,
-		"14/s=45 a":     `column 6 of "14/s=45 a": reply code "45"`,
-		"14/s=454 \x00": `column 6 of "14/s=454 \x00": the reply has a control`,
+		"":                 "column 1 of",
+		"14=454 a":         "column 1 of",
+		"0/s=454 a":        "column 1 of",
+		"-1/s=454 a":       "column 1 of",
+		"14/d=454 a":       `column 4 of "14/d=454 a": unit "d"`,
+		"14/s:leaky=454 a": `column 6 of "14/s:leaky=454 a": kind "leaky" is not`,
+		"14/s":             `column 5 of "14/s": no =REPLY`,
+		"14/s=45 a":        `column 6 of "14/s=45 a": reply code "45"`,
+		"14/s=454 \x00":    `column 6 of "14/s=454 \x00": the reply has a control`,
 	} {
 		if _, err := ParseRate(in); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", in, err, want)

@@ -28,6 +28,7 @@ type session struct {
 	srv      *Server
 	conn     *conn
 	loggedIn bool
+	limiter  limiter // nil: no limit
 
 	// go-smtp resets a session while its Data still reads, when BDAT is followed by RSET or a lost connection.
 	mu      sync.Mutex
@@ -41,7 +42,10 @@ func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
 	if reply := s.faults.at(Ehlo, c.Hostname(), c.Hostname()); reply != nil {
 		return nil, s.refuse(reply.smtpError())
 	}
-	sess := &session{srv: s, conn: c.Conn().(*conn)}
+	sess := &session{srv: s, conn: c.Conn().(*conn), limiter: s.limiter}
+	if r := s.opts.Rate; r != nil && r.Kind == Connection {
+		sess.limiter = newLimiter(*r)
+	}
 	sess.conn.session = sess
 	return sess, nil
 }
@@ -112,7 +116,7 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	if reply := s.srv.faults.at(Mail, from, from); reply != nil {
 		return s.srv.refuse(reply.smtpError())
 	}
-	if s.srv.limiter != nil && !s.srv.limiter.Allow() {
+	if s.limiter != nil && !s.limiter.Allow() {
 		return s.srv.refuse(s.srv.opts.Rate.Reply.smtpError())
 	}
 	s.mailing, s.from, s.size = true, from, opts.Size

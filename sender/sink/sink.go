@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -96,9 +95,9 @@ type Counts struct {
 type Server struct {
 	opts    Options
 	faults  *faults
-	limiter *rate.Limiter // nil: no limit
-	maildir *maildir      // nil: none
-	inbox   *inbox        // nil: none
+	limiter limiter  // nil: no limit
+	maildir *maildir // nil: none
+	inbox   *inbox   // nil: none
 	ledger  *ledger
 	lastID  atomic.Int64 // of a message taken
 
@@ -139,7 +138,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, faults: newFaults(opts.Fail), ledger: newLedger(), killed: make(chan struct{}), conns: map[*conn]struct{}{}}
 	if opts.Rate != nil {
-		s.limiter = rate.NewLimiter(opts.Rate.Limit, opts.Rate.Burst)
+		s.limiter = newLimiter(*opts.Rate)
 	}
 	if opts.Dir != "" {
 		var err error

@@ -1,0 +1,59 @@
+package sink
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A Kind is how a [Rate] counts.
+type Kind string
+
+// The kinds of rates.
+const (
+	Bucket     Kind = ""           // N may come at once, and are made good evenly
+	Fixed      Kind = "fixed"      // N in every full second, minute or hour
+	Sliding    Kind = "sliding"    // N in any second, minute or hour
+	Connection Kind = "connection" // a bucket for each connection
+)
+
+// A limiter says whether one more message is taken now.
+type limiter interface{ Allow() bool }
+
+func newLimiter(r Rate) limiter {
+	per := time.Duration(float64(r.Burst) / float64(r.Limit) * float64(time.Second))
+	switch r.Kind {
+	case Fixed, Sliding:
+		return &window{n: r.Burst, per: per, fixed: r.Kind == Fixed}
+	}
+	return rate.NewLimiter(r.Limit, r.Burst)
+}
+
+// A window takes n messages in every time of that length.
+type window struct {
+	n     int
+	per   time.Duration
+	fixed bool
+
+	mu    sync.Mutex
+	taken []time.Time // in the window; guarded by mu
+}
+
+func (w *window) Allow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	old := func(t time.Time) bool { return now.Sub(t) >= w.per }
+	if w.fixed {
+		old = func(t time.Time) bool { return !t.Truncate(w.per).Equal(now.Truncate(w.per)) }
+	}
+	for len(w.taken) > 0 && old(w.taken[0]) {
+		w.taken = w.taken[1:]
+	}
+	if len(w.taken) >= w.n {
+		return false
+	}
+	w.taken = append(w.taken, now)
+	return true
+}
