@@ -99,13 +99,14 @@ func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool,
 	return true, nil
 }
 
-// done notes that an admitted job came to an end.
-func (d *domains) done(name string) {
+// done notes that an admitted job came to an end. It reports whether another one waits for that.
+func (d *domains) done(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v := d.all[name]
 	v.busy--
 	v.window = min(v.window+1, windowMost)
+	return len(v.parked) > 0
 }
 
 // park keeps a job for later.

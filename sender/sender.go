@@ -205,7 +205,7 @@ type engine struct {
 	offering    context.Context         // ends with claim, or when no more may be offered; what has leave goes on
 	enough      context.CancelCauseFunc // ends offering, with the reason
 	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
-	settled     chan struct{}           // signals that outcomes were recorded
+	settled     chan struct{}           // signals that outcomes were recorded, or that something parked may go
 	held        atomic.Int64            // jobs handed out whose outcome is not recorded yet
 	returned    atomic.Int64            // jobs put back untried
 	pace        *pace
@@ -392,9 +392,19 @@ func (e *engine) release() {
 	}
 }
 
+// done notes that the workers have one job less, and wakes the feeder if it has another one for that.
+func (e *engine) done(j store.Job) {
+	if e.domains.done(j.Domain) {
+		select {
+		case e.settled <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
-	e.domains.done(j.Domain)
+	e.done(j)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

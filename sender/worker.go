@@ -507,7 +507,7 @@ func (w *worker) tooMuch(r reply.Reply) {
 
 // settle hands an outcome to the recorder and to whoever watches.
 func (w *worker) settle(out store.Outcome) {
-	w.domains.done(out.Job.Domain)
+	w.done(out.Job)
 	switch out.State {
 	case store.Sent:
 		w.Stats.Sent.Add(1)
