@@ -16,25 +16,42 @@ import (
 // an end makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
 // to hang when it has many may keep as many connections waiting as it had; to prevent that, a list with one large domain would have
 // to leave connections unused.
+//
+// What is parked is claimed, and no more than a batch of it is kept: a list may begin with ten thousand rows of one slow domain. When
+// that much is there, those whose domain has kept them waiting for long go back to the queue for a while, and so do, until it has room
+// again, further ones.
 type domains struct {
 	most   int                        // jobs at a time; 0: no limit but what is found
 	limits func(domain string) Limits // nil: none
 	mu     sync.Mutex                 // guards all, and busy and window of each
 	all    map[string]*domain
-	parked int // touched by the feeder only, as is what is not guarded
+	parked int       // touched by the feeder only, as is what is not guarded
+	looked time.Time // for slow ones
 }
 
 type domain struct {
 	busy, window int
-	parked       []store.Job
+	parked       []parkedJob
+	slow         bool          // it kept those waiting that were parked,
+	aside        time.Duration // and so long its further ones go back to the queue
+	ended        int           // jobs since counted
+	counted      time.Time
 	pace         *pace // nil: no rate
 	until        time.Time
+}
+
+type parkedJob struct {
+	store.Job
+	since time.Time
 }
 
 const (
 	windowFirst = 2 // jobs of a domain of which nothing is known
 	windowMost  = 1 << 20
 	domainsMost = 10_000 // are remembered, besides those that are busy
+
+	slowAfter = time.Second      // a domain that keeps jobs parked for so long is slow
+	asideMost = 10 * time.Second // its jobs go back to the queue for so long at most
 )
 
 func newDomains(o Options) *domains {
@@ -50,7 +67,7 @@ func (d *domains) get(name string) *domain {
 		if len(d.all) >= domainsMost {
 			d.forget(time.Now())
 		}
-		v = &domain{window: windowFirst}
+		v = &domain{window: windowFirst, counted: time.Now()}
 		if d.limits != nil {
 			if l := d.limits(name); l != nil {
 				v.pace = &pace{limits: l}
@@ -105,6 +122,7 @@ func (d *domains) done(name string) bool {
 	defer d.mu.Unlock()
 	v := d.all[name]
 	v.busy--
+	v.ended++
 	v.window = min(v.window+1, windowMost)
 	return len(v.parked) > 0
 }
@@ -113,8 +131,42 @@ func (d *domains) done(name string) bool {
 func (d *domains) park(v *domain, j store.Job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	v.parked = append(v.parked, j)
+	v.parked = append(v.parked, parkedJob{j, time.Now()})
 	d.parked++
+}
+
+// shed takes the jobs of slow domains off what is parked, so that half of most is left of them all together, and says for how long.
+// While no session is up, no domain can be blamed.
+func (d *domains) shed(now time.Time, most int, up bool, aside func(jobs []parkedJob, d time.Duration)) {
+	if now.Sub(d.looked) < slowAfter/10 {
+		return
+	}
+	d.looked = now
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var slow []*domain
+	for _, v := range d.all {
+		if !up {
+			for i := range v.parked {
+				v.parked[i].since = now
+			}
+		}
+		if v.slow = len(v.parked) > 0 && now.Sub(v.parked[0].since) >= slowAfter; v.slow {
+			slow = append(slow, v)
+		}
+	}
+	for _, v := range slow {
+		keep := min(len(v.parked), most/2/len(slow))
+		// Half as long as those will take that are kept, by what it did lately.
+		v.aside = asideMost
+		if v.ended > 0 {
+			v.aside = max(slowAfter/2, min(asideMost, now.Sub(v.counted)*time.Duration(keep)/time.Duration(2*v.ended)))
+		}
+		v.ended, v.counted = 0, now
+		d.parked -= len(v.parked) - keep
+		aside(v.parked[keep:], v.aside)
+		v.parked = v.parked[:keep]
+	}
 }
 
 // release hands out what is parked and may go now. It returns when there may be more, zero if that depends on jobs that come to an end.
@@ -142,7 +194,7 @@ func (d *domains) release(ctx context.Context, hand func(store.Job) bool) (next 
 				}
 				break
 			}
-			j := v.parked[0]
+			j := v.parked[0].Job
 			d.mu.Lock()
 			v.parked = v.parked[1:]
 			d.mu.Unlock()
@@ -159,7 +211,7 @@ func (d *domains) release(ctx context.Context, hand func(store.Job) bool) (next 
 func (d *domains) clear(yield func(store.Job)) {
 	for _, v := range d.all {
 		for _, j := range v.parked {
-			yield(j)
+			yield(j.Job)
 		}
 		d.mu.Lock()
 		v.parked = nil
@@ -169,18 +221,22 @@ func (d *domains) clear(yield func(store.Job)) {
 }
 
 // Spread are limits for one process: messages at even distances.
-func Spread(r store.Rate) Limits { return &spread{gap: r.Per / time.Duration(r.N)} }
+func Spread(r store.Rate) Limits {
+	gap := r.Per / time.Duration(r.N)
+	return &spread{gap: gap + gap/100, slack: gap / 100}
+}
 
 type spread struct {
-	gap  time.Duration
-	next time.Time
+	gap   time.Duration
+	slack time.Duration // a message that is later is the first of a new row: else the one behind it would come too soon
+	next  time.Time
 }
 
 func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
 	now := time.Now()
 	from := later(s.next, now)
 	s.next = from.Add(s.gap)
-	return store.Grant{N: 1, From: from, Slack: forever / 4}, nil
+	return store.Grant{N: 1, From: from, Slack: s.slack}, nil
 }
 
 func (s *spread) Return(context.Context, int) error { return nil }

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -176,19 +177,24 @@ func (r *recorder) write(g *group) {
 
 // record is one transaction, tried again for half a minute.
 func (r *recorder) record(g *group) (kept []store.Job, err error) {
-	for try := range 6 {
+	err = r.stubbornly(r.work, func() (again bool, err error) {
 		start := time.Now()
 		kept, err = r.queue.Record(r.work, g.begins, g.finishes)
 		r.took = time.Since(start)
 		r.slow.Store(r.took > slowDisk)
-		if err == nil || r.work.Err() != nil {
-			return kept, err
+		return true, err
+	})
+	return kept, err
+}
+
+// stubbornly writes to the queue, again and again for half a minute if that may help, unless ctx ends: a disk may be full for a moment.
+func (e *engine) stubbornly(ctx context.Context, write func() (again bool, err error)) error {
+	for try := 0; ; try++ {
+		again, err := write()
+		if err == nil || !again || try == 5 || ctx.Err() != nil {
+			return err
 		}
-		r.Log.Warn("the queue cannot be written, trying again", "error", err)
-		select {
-		case <-time.After(time.Second << try):
-		case <-r.work.Done():
-		}
+		e.Log.Warn("the queue cannot be written, trying again", "error", err)
+		_ = sleep(ctx, time.Second<<try)
 	}
-	return nil, err
 }

@@ -211,6 +211,8 @@ type engine struct {
 	pace        *pace
 	gate        *gate
 	domains     *domains
+	aside       time.Time    // when the last of what was put aside is due,
+	hasty       bool         // and whether the last claim brought nothing else; touched by the feeder only, both
 	perSession  atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
 	recorder    *recorder
 	workers     []*worker
@@ -253,15 +255,26 @@ func (e *engine) feed() (err error) {
 			n = min(n, e.Limit-claimed+int(e.returned.Load()))
 		}
 		limited := n <= 0
-		if e.domains.parked >= parkedMost {
+		if e.domains.parked >= e.Batch {
+			e.domains.shed(time.Now(), e.Batch, e.up.Load() > 0, func(jobs []parkedJob, d time.Duration) {
+				for _, j := range jobs {
+					e.putAside(j.Job, d)
+				}
+			})
+		}
+		if e.domains.parked >= e.Batch || e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
 		if n > 0 {
-			if jobs, err = e.queue.Claim(e.claim, n); err != nil {
-				if e.claim.Err() != nil {
-					return nil
-				}
+			err = e.stubbornly(e.claim, func() (again bool, err error) {
+				jobs, err = e.queue.Claim(e.claim, n)
+				return store.Transient(err), err
+			})
+			if err != nil && e.claim.Err() != nil {
+				return nil
+			}
+			if err != nil {
 				return fmt.Errorf("claim: %w", err)
 			}
 		}
@@ -274,6 +287,7 @@ func (e *engine) feed() (err error) {
 		}
 		claimed += len(jobs)
 		e.held.Add(int64(len(jobs)))
+		aside := 0
 		for i, j := range jobs {
 			v := e.domains.get(j.Domain)
 			ok := false
@@ -283,19 +297,35 @@ func (e *engine) feed() (err error) {
 					return fmt.Errorf("limits of a domain: %w", err)
 				}
 			}
-			if !ok {
+			switch {
+			case ok:
+				if !e.hand(j) {
+					e.takeBack(jobs[i+1:])
+					return nil
+				}
+				v.slow = false
+			case v.slow:
+				aside++
+				e.putAside(j, v.aside)
+			default:
 				e.domains.park(v, j)
-			} else if !e.hand(j) {
-				e.takeBack(jobs[i+1:])
-				return nil
 			}
 		}
+		e.hasty = aside == len(jobs)
 	}
 	return nil
 }
 
-// parkedMost is how many jobs wait in memory for their domains; what is claimed beyond a batch of them waits in the queue, others with them.
-const parkedMost = 5000
+// asidePause is between two claims that bring only rows of slow domains.
+const asidePause = 10 * time.Millisecond
+
+// putAside gives a job of a slow domain back to the queue for a while.
+func (e *engine) putAside(j store.Job, d time.Duration) {
+	due := time.Now().Add(d)
+	e.aside = later(e.aside, due)
+	e.returned.Add(1)
+	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
+}
 
 // hand gives an admitted job to the workers; false: it was put back, as there are to be no more.
 func (e *engine) hand(j store.Job) bool {
@@ -341,7 +371,7 @@ func (e *engine) idle(held int64, free time.Time, limited bool) (more bool, err 
 		return false, fmt.Errorf("look for what is due: %w", err)
 	}
 	wait := time.Until(due)
-	worth := counts.Queued > 0 && wait <= e.Wait
+	worth := counts.Queued > 0 && (wait <= e.Wait || time.Now().Before(e.aside))
 	if held == 0 && !worth {
 		return false, nil
 	}
@@ -349,7 +379,13 @@ func (e *engine) idle(held int64, free time.Time, limited bool) (more bool, err 
 		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.Limit)}
 	}
 	var timer <-chan time.Time
-	if worth && !limited && e.domains.parked < parkedMost {
+	switch {
+	case limited:
+	case e.hasty:
+		timer, e.hasty = time.After(asidePause), false
+	case e.domains.parked >= e.Batch:
+		timer = time.After(slowAfter / 5) // some of it may have to make room
+	case worth:
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
 	var freed <-chan time.Time

@@ -346,6 +346,12 @@ func busy(err error) bool {
 	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
 }
 
+// Transient reports whether an error may go by itself: a disk that is full or does not answer, a lock.
+func Transient(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrFull || e.Code == sqlite3.ErrIoErr || busy(err))
+}
+
 // explain adds to SQLite's errors what a person can do about them.
 func explain(err error) error {
 	var e sqlite3.Error
