@@ -99,6 +99,8 @@ func TestStream(t *testing.T) {
 		{"dot 451 4.3.0 not now", store.Queued, 1, false},
 		{"dot 421 4.3.2 closing", store.Queued, 1, true},
 		{"dot 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", store.Sent, 2, false},
+		{"mail 451 4.7.0 Too many connections", store.Sent, 2, false},
+		{"dot 451 4.7.0 Too many messages in this session", store.Sent, 2, false},
 		{"lost content", store.Queued, 1, false},
 		{"lost mail", store.InDoubt, 1, true},
 		{"lost dot", store.InDoubt, 1, true},

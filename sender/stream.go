@@ -16,17 +16,18 @@ const groupMost = 8
 // Begins are asked for when half of the places are free, so that the other half is under way meanwhile. The outcomes of
 // messages that were answered have been handed to the recorder by then: if the process dies, at most Pipeline rows of a connection
 // are `sending`. If the connection dies, those that were pushed and not answered are in doubt.
+//
+// Whatever is said to one of them, the others under way have their answers too: a session is not left before each was asked for.
 func (w *worker) stream(first *task) {
-	var under []*task // pushed and not answered, the oldest first
 	for {
 		var lost error // why the session takes no more
-		if free := w.Pipeline - len(under); 2*free >= w.Pipeline && !w.session.Broken() {
+		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() {
 			var pushed []*task
 			pushed, lost = w.push(w.group(first, free))
-			under, first = append(under, pushed...), nil
+			w.under, first = append(w.under, pushed...), nil
 		}
-		answers := w.answers(under, lost != nil)
-		under = under[len(answers):]
+		answers := w.answers(lost != nil)
+		w.under = w.under[len(answers):]
 		for _, a := range answers {
 			switch {
 			case a.err != nil:
@@ -41,9 +42,14 @@ func (w *worker) stream(first *task) {
 		}
 		if lost != nil {
 			w.failed(lost)
-			return
 		}
-		if len(answers) == 0 || w.session == nil || w.session.Broken() {
+		if len(w.under) > 0 {
+			continue
+		}
+		if w.over {
+			w.session.Close()
+		}
+		if lost != nil || len(answers) == 0 || w.session == nil || w.session.Broken() {
 			return
 		}
 	}
@@ -107,8 +113,8 @@ type answer struct {
 
 // answers asks for the answer to the oldest of the messages that are under way; to all of them when the session takes no more, as
 // closing it would lose what the server has said already.
-func (w *worker) answers(under []*task, all bool) (got []answer) {
-	for _, t := range under {
+func (w *worker) answers(all bool) (got []answer) {
+	for _, t := range w.under {
 		a := answer{task: t}
 		a.stage, a.reply, a.err = w.session.Answer()
 		got = append(got, a)

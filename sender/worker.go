@@ -45,6 +45,8 @@ type worker struct {
 	server   string      // of the session, or the last one
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
+	under    []*task     // pushed over it and not answered, the oldest first
+	over     bool        // the server wants no more of the session
 	inside   bool        // the gate: it may have a session
 	pass     pass        // for the message that is composed next
 	failures int         // of the server in a row
@@ -345,7 +347,7 @@ func (w *worker) dial() bool {
 		}
 		return false
 	}
-	w.session, w.server, w.carried = s, s.Server(), 0
+	w.session, w.server, w.carried, w.over = s, s.Server(), 0, false
 	w.unhook = context.AfterFunc(w.work, s.Close)
 	w.up.Add(1)
 	w.Stats.Connections.Add(1)
@@ -394,7 +396,7 @@ func (w *worker) failed(err error) {
 		w.sentBefore = w.Stats.Sent.Load()
 	}
 	w.failures++
-	if w.session != nil && w.session.Broken() {
+	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
 		w.hangUp()
 	}
 	var e *reply.Error
@@ -442,7 +444,7 @@ func (w *worker) doubtful(t *task, err error) {
 	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.server})
 }
 
-// lost ends a task whose begin was not recorded, because somebody else has changed the row or the queue cannot be
+// lost ends a task whose begin was not recorded, because somebody else has changed or suppressed the row, or the queue cannot be
 // written: its content must not be completed, so the connection goes.
 func (w *worker) lost(t *task) {
 	w.session.Close()
@@ -452,7 +454,7 @@ func (w *worker) lost(t *task) {
 
 // notBegun puts a message back whose begin was not recorded.
 func (w *worker) notBegun(t *task) {
-	w.Log.Warn("not sent: the row could not be marked as sending", "recipient", t.Address)
+	w.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
 	w.putBack(t.Job)
 }
 
@@ -492,9 +494,16 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	w.settle(out)
 }
 
-// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough.
+// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough. It may say so to
+// several messages that are under way.
 func (w *worker) tooMuch(r reply.Reply) {
-	w.session.Close()
+	if w.over {
+		return
+	}
+	w.over = true
+	if len(w.under) == 0 {
+		w.session.Close()
+	}
 	if w.carried >= perSessionMin {
 		w.perSession.Store(int64(w.carried))
 		w.Log.Info("the server takes no more messages in a session", "messages", w.carried, "reply", r.String())
