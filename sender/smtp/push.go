@@ -202,7 +202,8 @@ func (s *Session) fate(p push) (stage reply.Stage, r reply.Reply, err error) {
 			said = s.early[0]
 			s.early = slices.Delete(s.early, 0, 1)
 		} else if said, err = s.hear(command.stage, command.timeout); err != nil {
-			if refused { // what has no recipient cannot be taken
+			// What has no recipient cannot be taken, nor what comes behind a farewell. Who only refuses RSET may go on to take it.
+			if refused && (stage != reply.Rset || r.Code == 421) {
 				return stage, r, nil
 			}
 			return command.stage, said, err

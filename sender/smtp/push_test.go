@@ -67,6 +67,8 @@ func TestAnswer(t *testing.T) {
 		{"MAIL refused, and taken", "550 no|250 to|250 taken|" + ok2, "doubt broken, doubt broken"},
 		{"recipient refused, and taken", "250 from|550 who?|250 taken|" + ok2, "doubt broken, doubt broken"},
 		{"RSET refused", ok + "502 what?|503 nested|250 to|554 no", "dot 250, rset 502 broken"},
+		{"RSET refused, then closed", ok + "502 what?|close", "dot 250, doubt broken"},
+		{"RSET refused, closed before BDAT's reply", ok + "502 what?|250 from|250 to|close", "dot 250, doubt broken"},
 		{"RSET refused, and taken", ok + "502 what?|503 nested|250 to|250 taken", "dot 250, doubt broken"},
 		{"one reply too many", ok + ok2 + "250 taken", "dot 250, dot 250 broken"},
 		{"one reply too many at MAIL", "250 from|" + ok + ok2, "dot 250, dot 250 broken"},
