@@ -24,10 +24,10 @@ const suppressLong = `The suppression list holds who is never mailed, by any cam
   @example.com      everybody at this domain, but not at the domains below it
   @.example.com     everybody at this domain and at all domains below it
 
-"mailblast send" looks at it when it loads recipients, and again whenever it takes some to send to, so that an entry also holds
-for campaigns that are being sent. What a run has taken already may still leave: at most twice the campaign file's
-delivery.batch and three for each connection. A recipient on the list becomes "suppressed" with the reason, and stays so when the
-entry is removed; to mail them after all, remove the entry and send another campaign to them.
+"mailblast send" looks at it when it loads recipients, and again before it sends to each, so that an entry also holds for campaigns
+that are being sent: only the messages that are on their way at that moment still leave. A recipient on the list becomes
+"suppressed" with the reason, and stays so when the entry is removed; to mail them after all, remove the entry and send another
+campaign to them.
 
 An address that a server calls dead (hard_bounce, see "mailblast explain") goes on the list by itself, with the reply as the
 reason and the campaign as the source. The first reason for an entry is the one that is kept.`

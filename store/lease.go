@@ -36,6 +36,7 @@ type Lease struct {
 	started      bool
 	begun        int64    // messages, ever
 	marks        *os.File // see mark.go; nil before the first one
+	version      int64    // of the queue when it was claimed from first: see suppressMeanwhile
 
 	rate rateMeter // touched under store.mu
 }
@@ -209,6 +210,9 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			if err != nil {
 				return err
 			}
+			if l.version, err = s.dataVersion(ctx); err != nil {
+				return err
+			}
 		}
 		delta := map[string]int64{}
 		err := s.each(ctx, 4, func(row []driver.Value) error {
@@ -259,8 +263,8 @@ func (l *Lease) messageID(id int64) string {
 }
 
 // Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
-// (claimed → sending). It returns the jobs of begin that this owner still held; the message of any other must not be
-// completed. When it returns without an error, everything is as durable as the campaign's durability says. After an
+// (claimed → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
+// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as the campaign's durability says. After an
 // error nothing of it was written, and it can be repeated.
 //
 // Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
@@ -283,7 +287,11 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 				return err
 			}
 		}
-		for _, j := range begin {
+		allowed, err := l.suppressMeanwhile(ctx, begin, now, delta)
+		if err != nil {
+			return err
+		}
+		for _, j := range allowed {
 			n, err := s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1 WHERE id = ?2 AND owner = ?3 AND attempt = ?4 AND state = 'claimed'",
 				now, j.ID, j.Owner, j.Attempt)
 			if err != nil {

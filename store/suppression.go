@@ -14,7 +14,8 @@ import (
 )
 
 // A Suppression is an entry of the suppression list: who is never mailed, and why. The list is the queue's and holds for all its
-// campaigns. It is looked at when recipients are loaded and again when they are claimed.
+// campaigns. It is looked at when recipients are loaded, when they are claimed, and again before their messages begin if another process
+// has written to the queue meanwhile.
 type Suppression struct {
 	Address string    // normalised, as Recipient.Identity; @example.com: all at that domain; @.example.com: and at all domains below it
 	Reason  string    // kept on one line, and not longer than reasonMost
@@ -199,6 +200,26 @@ func (l *Lease) Listed(ctx context.Context, state State) (n int64, err error) {
 	return n, explain(err)
 }
 
+// suppressMeanwhile is suppressClaimed for what is about to be begun: it may have waited for its domain since it was claimed, and the
+// list may be longer now. As long as no other process has written to the queue it cannot be, and nobody looks.
+func (l *Lease) suppressMeanwhile(ctx context.Context, jobs []Job, now int64, delta map[string]int64) ([]Job, error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	version, err := l.store.dataVersion(ctx)
+	if err != nil || version == l.version {
+		return jobs, err
+	}
+	return l.suppressClaimed(ctx, slices.Clone(jobs), now, delta)
+}
+
+// dataVersion changes when another connection writes to the queue, and not when the writer does
+// (https://sqlite.org/pragma.html#pragma_data_version). The caller holds s.mu.
+func (s *Store) dataVersion(ctx context.Context) (version int64, err error) {
+	err = s.each(ctx, 1, func(row []driver.Value) error { version, _ = row[0].(int64); return nil }, "PRAGMA data_version")
+	return version, err
+}
+
 // suppressClaimed ends the claims of those who are on the suppression list, inside the transaction that made them: no moment of
 // death leaves them claimed. It returns the others. An empty list costs one question.
 func (l *Lease) suppressClaimed(ctx context.Context, jobs []Job, now int64, delta map[string]int64) ([]Job, error) {
@@ -236,11 +257,12 @@ func (l *Lease) suppressClaimed(ctx context.Context, jobs []Job, now int64, delt
 			kept = append(kept, j)
 			continue
 		}
-		if err := s.exec(ctx, "UPDATE job SET state = 'suppressed', owner = NULL, attempt = attempt - 1, updated = ?1, code = 0, status = '', text = ?2, server = '' WHERE id = ?3",
-			now, e.why(addresses[i]), j.ID); err != nil {
+		n, err := s.changes(ctx, `UPDATE job SET state = 'suppressed', owner = NULL, attempt = attempt - 1, updated = ?1, code = 0, status = '', text = ?2, server = ''
+			WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'`, now, e.why(addresses[i]), j.ID, j.Owner, j.Attempt)
+		if err != nil {
 			return nil, err
 		}
-		delta[string(Suppressed)]++
+		delta[string(Suppressed)] += n
 	}
 	return kept, nil
 }
