@@ -124,7 +124,7 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
 		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
-		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection.
+		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and a batch that waits for its domains.
 		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o), gate: newGate(o), domains: newDomains(o),
 	}
 	e.offering, e.enough = context.WithCancelCause(claim)
