@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -307,6 +308,48 @@ func marksOf(t *testing.T, l *Lease) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// What is synced, and what a later sync carries along: an order of which a power cut shows little.
+func TestSynced(t *testing.T) {
+	for durability, want := range map[string]string{"strict": "claim no, begin yes, begin yes, finish yes, claim no", "process": "claim yes, begin yes, begin no, finish no, claim yes"} {
+		s := open(t)
+		l := acquire(t, s, "test")
+		of := snapshot
+		of.Durability = durability
+		if _, err := l.Load(t.Context(), of, false, list(6)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		note := func(what string, do func()) {
+			count := func() (n int) {
+				if err := s.writer.QueryRowContext(t.Context(), "SELECT n FROM unsynced").Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			before := count()
+			do()
+			var mode int
+			if err := s.writer.QueryRowContext(t.Context(), "PRAGMA synchronous").Scan(&mode); err != nil {
+				t.Fatal(err)
+			}
+			synced := map[bool]string{true: "yes", false: "no"}[mode == 2]
+			if marked := count() > before; marked == (mode == 2) {
+				synced = fmt.Sprintf("marked %v under synchronous %d", marked, mode)
+			}
+			got = append(got, what+" "+synced)
+		}
+		var jobs []Job
+		note("claim", func() { jobs = claim(t, l, 3) })
+		note("begin", func() { record(t, l, jobs[:1]) }) // the first one protects the snapshot as well
+		note("begin", func() { record(t, l, jobs[1:2]) })
+		note("finish", func() { record(t, l, nil, Outcome{Job: jobs[0], State: Sent}) })
+		note("claim", func() { claim(t, l, 3) })
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%s: %s, want %s", durability, got, want)
+		}
+	}
 }
 
 // Whatever a power cut leaves of a log is no damage, and one wrong bit in what was synced is, but for the last three transactions.
