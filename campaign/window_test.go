@@ -164,3 +164,45 @@ func TestRateFor(t *testing.T) {
 		t.Error("a rate from nowhere")
 	}
 }
+
+// FuzzSchedule: what is taken for a rate, a quota, a window, a moment or an expiry is one that can be kept to, and is written as it
+// was read.
+func FuzzSchedule(f *testing.F) {
+	for _, s := range []string{"14/s", "3/1500ms", "50000/d", "100000/30d", "08:00-20:00 Europe/Berlin", "22:00-06:00 UTC", "01:45-02:15 Australia/Lord_Howe", "2026-12-01T08:00:00+01:00", "48h", "7d", "1.5", "1m..4h"} {
+		f.Add(s, int64(1_793_000_000))
+	}
+	f.Fuzz(func(t *testing.T, s string, at int64) {
+		if r, err := parseRate(s); err == nil {
+			if again, err := parseRate(r.String()); err != nil || again != r || r.N < 1 || r.Per < time.Millisecond {
+				t.Errorf("%q is %+v, and that is %+v, %v", s, r, again, err)
+			}
+		}
+		if q, err := parseQuota(s); err == nil && (q.N < 1 || q.Per < time.Hour) {
+			t.Errorf("%q is %+v", s, q)
+		}
+		if e, err := parseExpiry(s); err == nil && e == (Expiry{}) {
+			t.Errorf("%q is never", s)
+		}
+		if x, err := parseFactor(s); err == nil && !(x > 1 && x <= 100) {
+			t.Errorf("%q is %v", s, x)
+		}
+		if b, err := parseBackoff(s); err == nil && (b.min < time.Second || b.max < b.min) {
+			t.Errorf("%q is %+v", s, b)
+		}
+		w, err := parseWindow(s)
+		if err != nil {
+			return
+		}
+		if again, err := parseWindow(w.String()); err != nil || again.String() != w.String() {
+			t.Errorf("%q is %s, and that is %s, %v", s, w, again, err)
+		}
+		now := time.Unix(at%(1<<33), 0) // up to the year 2242
+		open, next := Windows{w}.Open(now)
+		if next.IsZero() {
+			return
+		}
+		if then, _ := (Windows{w}).Open(next); !next.After(now) || then == open {
+			t.Errorf("%s is open at %v: %v; until %v, and then %v", w, now, open, next, then)
+		}
+	})
+}
