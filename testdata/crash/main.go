@@ -59,6 +59,7 @@ func kinds() []kind {
 		kind{name: "power cut at every instant", share: 0.005, durability: "strict", everyInstant: true},
 		kind{name: "8 under way: random moment", share: 0.04, durability: "strict", pipeline: 8, unruly: true},
 		kind{name: "8 under way: power cut", share: 0.02, durability: "strict", pipeline: 8, power: "lost"},
+		kind{name: "8 under way: power cut at every instant", share: 0.005, durability: "strict", pipeline: 8, everyInstant: true},
 		kind{name: "process: random moment", share: 0.04, durability: "process"},
 		kind{name: "process: power cut, reboot", share: 0.05, durability: "process", power: "lost", reboot: true},
 		kind{name: "control: begin late", durability: "strict", control: "begin-late", step: "after-send", mustFail: true},
