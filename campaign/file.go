@@ -21,7 +21,9 @@ type File struct {
 	ReturnPath  Address // envelope sender (RFC 5321 MAIL FROM); default: the address in From
 	Subject     string  // a text/template
 	Recipients  string  // "-" is standard input
-	HTML        string  // html/template; at most one of HTML and Markdown
+	OrderBy     Order
+	Priority    int    // of two unfinished campaigns, the one with the higher is resumed first
+	HTML        string // html/template; at most one of HTML and Markdown
 	Markdown    string
 	Text        string // text/template; made from the HTML when absent
 	Partials    []string

@@ -53,7 +53,7 @@ type field struct {
 }
 
 // Compile reads and checks everything that a campaign sends. It reports all it finds at once, as Findings: fields that
-// no column has, unknown functions and templates, templates that call themselves, files that cannot be read, and cid:
+// no column has, also the one of order_by, unknown functions and templates, templates that call themselves, files that cannot be read, and cid:
 // references without a file. Errors of the contexts in which html/template sees the actions come when there are no others.
 //
 // A file under partials: is a template called like the file without its extension; .html and .md are for the HTML part, .txt
@@ -91,6 +91,8 @@ func Compile(src Source) (*Message, error) {
 	for _, h := range f.Headers {
 		m.headers = append(m.headers, l.header(h.Name, "headers."+h.Name, h.Value, check))
 	}
+
+	l.order(columns, listColumns(src.Columns))
 
 	var attachments []attachment
 	for _, file := range f.Attachments {

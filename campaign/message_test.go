@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// testSource is a campaign with the columns email, First Name, city and items. A file "subject" is the subject, any
+// testSource is a campaign with the columns email, First Name, city and items. A file "subject" is the subject, "order_by" a column, any
 // other is a file: newsletter.html, .md and .txt are the main templates, the rest of .html, .md and .txt are partials.
 func testSource(files map[string]string) Source {
 	f := &File{
@@ -23,6 +23,8 @@ func testSource(files map[string]string) Source {
 		switch {
 		case name == "subject":
 			f.Subject = files[name]
+		case name == "order_by":
+			f.OrderBy = Order{Field: files[name]}
 		case name == "newsletter.html":
 			f.HTML = name
 		case name == "newsletter.md":
@@ -84,6 +86,8 @@ func decodedParts(t *testing.T, message []byte) []string {
 func TestCompileFindings(t *testing.T) {
 	for _, c := range []struct{ name, file, text, want string }{
 		{"field", "newsletter.txt", "a\nbä {{ .frist_name }}", `newsletter.txt:2:7: unknown field "frist_name" (did you mean "first_name"? columns: "email", "First Name", "city", "items")`},
+		{"order by no column", "order_by", "-city", `campaign.yaml:1:1: order_by: there is no column "-city" (did you mean "city"? columns: "email", "First Name", "city", "items")`},
+		{"order by nothing like it", "order_by", "score", `order_by: there is no column "score" (columns: "email", "First Name", "city", "items")`},
 		{"field of another case", "newsletter.txt", "{{ .City }}", `newsletter.txt:1:4: unknown field "City" (did you mean "city"? columns: `},
 		{"second field", "newsletter.txt", "{{ .nix }}{{ .nex }}", `newsletter.txt:1:14: unknown field "nex"`},
 		{"field in index", "newsletter.txt", `{{ index . "Last Name" }}`, `newsletter.txt:1:12: unknown field "Last Name"`},

@@ -25,6 +25,8 @@ func (r *reader) schema() []key {
 		{name: "return_path", read: value(r, &f.ReturnPath, parseEnvelope)},
 		{name: "subject", example: "subject: Spring is here", read: value(r, &f.Subject, parseText)},
 		{name: "recipients", example: "recipients: recipients.csv", read: value(r, &f.Recipients, parseText)},
+		{name: "order_by", read: value(r, &f.OrderBy, parseOrder)},
+		{name: "priority", read: value(r, &f.Priority, wholeNumber(-1_000_000, 1_000_000))},
 		{name: "html", read: value(r, &f.HTML, parsePath)},
 		{name: "markdown", read: value(r, &f.Markdown, parsePath)},
 		{name: "text", read: value(r, &f.Text, parsePath)},

@@ -235,7 +235,7 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 	}
 }
 
-// wholeNumber reads a decimal number without a sign. 010 is refused: to YAML it is eight, to people ten.
+// wholeNumber reads a decimal number, without a plus sign. 010 is refused: to YAML it is eight, to people ten.
 func wholeNumber(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)

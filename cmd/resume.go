@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,11 @@ func (a *app) resumeCommand() *cobra.Command {
 		Short: "Finish every unfinished campaign, or those named",
 		Long: `Go on with what was interrupted or deferred. Everything comes from the queue, as it was when the campaign was sent; only
 ${VARIABLES} of the campaign file are read again from the environment. The files themselves are not needed.
+
+Without names the campaigns with the higher priority in their campaign files come first, one after the other, and those of equal priority in
+the order in which they were made; those named come as they are named. So what is left of a quota or of --max-runtime goes to the
+highest. A campaign that is being sent by another process at the same time is not held back: the two share the limits of their server as
+they come, whatever their priorities.
 
 A recipient whose message may have left when a run died is in doubt, and is not sent to again: see "mailblast retry".
 
@@ -58,6 +64,7 @@ func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) (err er
 			todo = append(todo, c)
 		}
 	}
+	slices.SortStableFunc(todo, func(a, b store.Campaign) int { return b.Priority - a.Priority })
 	for _, name := range names {
 		c, err := s.Campaign(ctx, name)
 		if err != nil {

@@ -40,6 +40,10 @@ A campaign's name and an address together are sent once: the same command again 
 are new in the list. Rows that are in the queue already stay as they were loaded; to begin anew with a mended list, before
 anything was sent, remove them with "mailblast purge NAME --force". Everything that "mailblast resume" needs later is kept in the queue, but for secrets.
 
+With order_by in the campaign file the largest number or the latest date in that column is sent to first ("order_by: score asc": the smallest),
+equal ones in the order of the list, and last of all those with neither. Rows that are added later get their place among those that were not
+tried yet; who was deferred is sent to again after them, when it is time. On several connections neighbours may overtake each other.
+
 Nobody on the suppression list is sent to; see "mailblast suppress". It is a part of the queue, so that a sandbox knows nothing of it.
 
 Nothing is sent before the campaign file, the templates and the whole list were checked. Recipients that the server defers
@@ -155,6 +159,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	snapshot := store.Snapshot{
 		Path: path, Source: source, Columns: rows.Columns(), Files: files,
 		MessageDomain: file.From.Address.Domain, Durability: string(file.Delivery.Durability),
+		Priority: file.Priority, Order: file.OrderBy.String(), Rank: file.OrderBy.Ranker(rows.Columns()),
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		snapshot.Path = abs
@@ -167,6 +172,9 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return err
 	}
 	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
+	if loaded.Unranked > 0 {
+		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", file.Name, people(loaded.Unranked), visible(file.OrderBy.Field))
+	}
 	// The columns of the queue may be more than those of this list, and in another order; also when nobody was added, as others may
 	// be left of an earlier run.
 	if message, err = a.recompile(ctx, s, file, read); err != nil {

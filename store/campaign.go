@@ -26,6 +26,9 @@ type Snapshot struct {
 	Files         map[string][]byte // templates, attachments, …: by the path that the campaign file uses
 	MessageDomain string            // right side of each Message-ID
 	Durability    string            // strict or process
+	Priority      int
+	Order         string                        // what Rank depends on besides the values; "" without an order
+	Rank          func(values []string) float64 // of a row's values by Columns: the lowest is claimed first; nil: the order of the list
 }
 
 // A Campaign is what the queue knows about one.
@@ -38,6 +41,7 @@ type Campaign struct {
 	Path                       string
 	Durability                 string
 	Columns                    []string
+	Priority                   int
 	Rate                       float64 // messages a second while it was last drained
 	Counts                     Counts
 }
@@ -58,7 +62,7 @@ func (s *Store) Campaigns(ctx context.Context) ([]Campaign, error) { return s.ca
 
 // campaigns lists the one of that name, or all of them.
 func (s *Store) campaigns(ctx context.Context, name string) ([]Campaign, error) {
-	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), coalesce(purged, 0), path, durability, columns, rate,
+	rows, err := s.readDB.QueryContext(ctx, `SELECT id, name, created, updated, coalesce(started, 0), coalesce(finished, 0), coalesce(purged, 0), path, durability, columns, priority, rate,
 		coalesce((SELECT min(due) FROM job WHERE job.campaign = campaign.id AND state = 'queued'), 0) FROM campaign WHERE name = ?1 OR ?1 = '' ORDER BY id`, name)
 	if err != nil {
 		return nil, explain(err)
@@ -69,7 +73,7 @@ func (s *Store) campaigns(ctx context.Context, name string) ([]Campaign, error) 
 		var c Campaign
 		var created, updated, started, finished, purged, due int64
 		var columns string
-		if err := rows.Scan(&c.ID, &c.Name, &created, &updated, &started, &finished, &purged, &c.Path, &c.Durability, &columns, &c.Rate, &due); err != nil {
+		if err := rows.Scan(&c.ID, &c.Name, &created, &updated, &started, &finished, &purged, &c.Path, &c.Durability, &columns, &c.Priority, &c.Rate, &due); err != nil {
 			return nil, explain(err)
 		}
 		if err := json.Unmarshal([]byte(columns), &c.Columns); err != nil {
@@ -181,8 +185,8 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 
 	var started, purged sql.NullInt64
 	var source []byte
-	var stored string
-	err = s.writer.QueryRowContext(ctx, "SELECT id, started, purged, source, columns FROM campaign WHERE name = ?1", name).Scan(&id, &started, &purged, &source, &stored)
+	var stored, order string
+	err = s.writer.QueryRowContext(ctx, "SELECT id, started, purged, source, columns, order_by FROM campaign WHERE name = ?1", name).Scan(&id, &started, &purged, &source, &stored, &order)
 	var columns []string
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -190,9 +194,9 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 		if _, err := rand.Read(salt); err != nil {
 			return 0, nil, err
 		}
-		err = s.writer.QueryRowContext(ctx, `INSERT INTO campaign (name, created, updated, path, source, columns, message_domain, message_salt, durability)
-			VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8) RETURNING id`,
-			name, now, now, snap.Path, snap.Source, snap.MessageDomain, hex.EncodeToString(salt), snap.Durability).Scan(&id)
+		err = s.writer.QueryRowContext(ctx, `INSERT INTO campaign (name, created, updated, path, source, columns, message_domain, message_salt, durability, priority, order_by)
+			VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?8, ?9, ?10) RETURNING id`,
+			name, now, now, snap.Path, snap.Source, snap.MessageDomain, hex.EncodeToString(salt), snap.Durability, snap.Priority, snap.Order).Scan(&id)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -216,7 +220,8 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 				return 0, nil, &ChangedError{Campaign: name, What: changed}
 			}
 		}
-		if err := s.exec(ctx, "UPDATE campaign SET updated = ?1, path = ?2, source = ?3, durability = ?4 WHERE id = ?5", now, snap.Path, snap.Source, snap.Durability, id); err != nil {
+		if err := s.exec(ctx, "UPDATE campaign SET updated = ?1, path = ?2, source = ?3, durability = ?4, priority = ?5, order_by = ?6 WHERE id = ?7",
+			now, snap.Path, snap.Source, snap.Durability, snap.Priority, snap.Order, id); err != nil {
 			return 0, nil, err
 		}
 		if err := s.exec(ctx, "DELETE FROM snapshot WHERE campaign = ?1", id); err != nil {
@@ -229,6 +234,11 @@ func (s *Store) saveSnapshot(ctx context.Context, name string, snap Snapshot, ac
 		if position[i] = slices.Index(columns, column); position[i] < 0 {
 			position[i] = len(columns)
 			columns = append(columns, column)
+		}
+	}
+	if order != snap.Order {
+		if err := s.rerank(ctx, id, snap, position); err != nil {
+			return 0, nil, err
 		}
 	}
 	encoded, err := json.Marshal(columns)

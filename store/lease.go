@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -185,7 +187,8 @@ func (l *Lease) setBack(ctx context.Context, now int64) error {
 		now, now, l.id, now, now)
 }
 
-// Claim takes up to n rows that are due, the longest due first. Rows on the suppression list become suppressed in place of being
+// Claim takes up to n rows that are due: the longest due first, and of those that were not tried yet the lowest rank, then in the order
+// of the list. Rows on the suppression list become suppressed in place of being
 // claimed, so that there may be fewer than n, or none, while more are due.
 //
 // A claim need not be on the disk by itself: what follows from it is that a message may be begun, and the sync of that begin, which
@@ -215,36 +218,41 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			}
 		}
 		delta := map[string]int64{}
-		err := s.each(ctx, 4, func(row []driver.Value) error {
-			j := Job{Campaign: l.name, Owner: owner}
-			var ok [4]bool
+		var places []place
+		err := s.each(ctx, 6, func(row []driver.Value) error {
+			p := place{job: Job{Campaign: l.name, Owner: owner}}
+			j := &p.job
+			var ok [6]bool
 			var attempt int64
 			var fields string
 			j.ID, ok[0] = row[0].(int64)
 			j.Address, ok[1] = row[1].(string)
 			fields, ok[2] = row[2].(string)
 			attempt, ok[3] = row[3].(int64)
-			if ok != [4]bool{true, true, true, true} {
+			p.due, ok[4] = row[4].(int64)
+			p.rank, ok[5] = row[5].(float64)
+			if ok != [6]bool{true, true, true, true, true, true} {
 				return errDamaged{fmt.Sprintf("row %v of the recipients has values of the wrong type", row[0])}
 			}
 			j.Fields, j.Attempt = []byte(fields), int(attempt)
 			j.Domain = j.Address[strings.LastIndexByte(j.Address, '@')+1:]
 			j.MessageID = l.messageID(j.ID)
-			jobs = append(jobs, j)
+			places = append(places, p)
 			delta[string(Queued)]--
 			if j.Attempt > 1 {
 				delta[deferred]--
 			}
 			return nil
 		}, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
-			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, id LIMIT ?5) AND state = 'queued'
-			RETURNING id, address, fields, attempt`, owner, now, l.id, now, n)
+			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, rank, id LIMIT ?5) AND state = 'queued'
+			RETURNING id, address, fields, attempt, due, rank`, owner, now, l.id, now, n)
 		if err != nil {
 			return err
 		}
-		if len(jobs) == 0 && n > 0 {
+		if len(places) == 0 && n > 0 {
 			return l.verifyIdle(ctx, now)
 		}
+		jobs = inOrder(places)
 		if jobs, err = l.suppressClaimed(ctx, jobs, now, delta); err != nil {
 			return err
 		}
@@ -255,6 +263,25 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 	}
 	l.owner = owner
 	return jobs, nil
+}
+
+// A place is where a claimed row stood in the queue.
+type place struct {
+	job  Job
+	due  int64
+	rank float64
+}
+
+// inOrder are the jobs as they stood in the queue; SQLite returns the rows of an update in an order of its own.
+func inOrder(places []place) []Job {
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.rank, b.rank), cmp.Compare(a.job.ID, b.job.ID))
+	})
+	jobs := make([]Job, len(places))
+	for i, p := range places {
+		jobs[i] = p.job
+	}
+	return jobs
 }
 
 // messageID is made of what never changes: the row's id, and the campaign's salt and domain.

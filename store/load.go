@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
@@ -23,6 +26,7 @@ type Loaded struct {
 	Added      int64 // new rows, those that are not sent to included
 	Invalid    int64 // of these
 	Suppressed int64 // of these
+	Unranked   int64 // of these, those to be sent to that have no place in the order, and come last
 	Known      int64 // rows whose address was in the campaign already, earlier in this list or before it
 }
 
@@ -47,7 +51,7 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		if err := s.writer.QueryRowContext(plain, "SELECT coalesce(max(id), 0) FROM job").Scan(&last); err != nil {
 			return err
 		}
-		loader := loader{store: s, campaign: id, position: position, now: millis(time.Now())}
+		loader := loader{store: s, campaign: id, position: position, rank: snap.Rank, now: millis(time.Now())}
 		if loader.gate, err = s.gate(plain); err != nil {
 			return err
 		}
@@ -70,20 +74,23 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 			return err
 		}
 		done.Known = loader.read - loader.added
-		rows, err := s.writer.QueryContext(plain, "SELECT state, count(*) FROM job WHERE id > ?1 GROUP BY state", last)
+		rows, err := s.writer.QueryContext(plain, "SELECT state, count(*), count(*) FILTER (WHERE rank > ?1) FROM job WHERE id > ?2 GROUP BY state", math.MaxFloat64, last)
 		if err != nil {
 			return err
 		}
 		added := map[string]int64{}
 		for rows.Next() {
 			var state string
-			var n int64
-			if err := rows.Scan(&state, &n); err != nil {
+			var n, unranked int64
+			if err := rows.Scan(&state, &n, &unranked); err != nil {
 				rows.Close()
 				return err
 			}
 			added[state] = n
 			done.Added += n
+			if state == string(Queued) {
+				done.Unranked = unranked
+			}
 		}
 		if err := rows.Err(); err != nil {
 			return err
@@ -100,6 +107,52 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		return Loaded{}, explain(err)
 	}
 	return done, nil
+}
+
+// rerank gives the queued rows of a campaign their places in another order, inside the caller's transaction; position is where the values
+// are in the rows that snap.Rank asks for.
+func (s *Store) rerank(ctx context.Context, campaign int64, snap Snapshot, position []int) error {
+	type row struct {
+		id   int64
+		rank float64
+	}
+	var batch []row
+	values := make([]string, len(position))
+	for last := int64(0); ; {
+		batch = batch[:0]
+		err := s.each(ctx, 2, func(v []driver.Value) error {
+			id, isID := v[0].(int64)
+			fields, isText := v[1].(string)
+			if !isID || !isText {
+				return errDamaged{fmt.Sprintf("row %v of the recipients has values of the wrong type", v[0])}
+			}
+			r := row{id: id}
+			if snap.Rank != nil {
+				var stored []string
+				if err := json.Unmarshal([]byte(fields), &stored); err != nil {
+					return fmt.Errorf("fields of row %d: %w", id, err)
+				}
+				for i, at := range position {
+					values[i] = ""
+					if at < len(stored) {
+						values[i] = stored[at]
+					}
+				}
+				r.rank = snap.Rank(values)
+			}
+			batch = append(batch, r)
+			return nil
+		}, "SELECT id, fields FROM job NOT INDEXED WHERE campaign = ?1 AND state = 'queued' AND id > ?2 ORDER BY id LIMIT 1000", campaign, last)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		for _, r := range batch {
+			if err := s.exec(ctx, "UPDATE job SET rank = ?1 WHERE id = ?2", r.rank, r.id); err != nil {
+				return err
+			}
+		}
+		last = batch[len(batch)-1].id
+	}
 }
 
 // count adds to the tally, inside the caller's transaction.
@@ -119,6 +172,7 @@ type loader struct {
 	store    *Store
 	campaign int64
 	position []int
+	rank     func([]string) float64 // nil: the order of the list
 	now      int64
 	gate     gate
 
@@ -145,7 +199,11 @@ func (l *loader) add(ctx context.Context, r Recipient) error {
 	if r.Invalid != "" {
 		state = Invalid
 	}
-	l.args = append(l.args, l.campaign, r.Identity, r.Address, string(fields), r.Line, string(state), l.now, r.Invalid)
+	rank := 0.0
+	if l.rank != nil {
+		rank = l.rank(r.Values)
+	}
+	l.args = append(l.args, l.campaign, r.Identity, r.Address, string(fields), r.Line, string(state), l.now, r.Invalid, rank)
 	l.rows++
 	l.read++
 	if l.rows == loadGroup {
@@ -161,8 +219,8 @@ func (l *loader) flush(ctx context.Context) error {
 	if err := l.suppress(ctx); err != nil {
 		return err
 	}
-	query := "INSERT INTO job (campaign, identity, address, fields, line, state, updated, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)" +
-		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?)", l.rows-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
+	query := "INSERT INTO job (campaign, identity, address, fields, line, state, updated, text, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" +
+		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", l.rows-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
 	n, err := l.store.changes(ctx, query, l.args...)
 	l.added += n
 	l.rows, l.args = 0, l.args[:0]
@@ -174,7 +232,7 @@ const (
 	identityArg = 1
 	stateArg    = 5
 	textArg     = 7
-	jobArgs     = 8
+	jobArgs     = 9
 )
 
 // suppress marks those of the group that are on the suppression list. The rows that the campaign has already are left as they

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -522,6 +523,18 @@ func BenchmarkLoad(b *testing.B) {
 	next := list(b.N)
 	b.ReportAllocs()
 	if _, err := l.Load(b.Context(), snapshot, false, next); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// The worst order for the index: the rows come as if shuffled.
+func BenchmarkLoadOrdered(b *testing.B) {
+	s := open(b)
+	l := acquire(b, s, "test")
+	next := list(b.N)
+	i := 0.0
+	b.ReportAllocs()
+	if _, err := l.Load(b.Context(), ordered("score", func([]string) float64 { i += 0.6180339887; return i - math.Floor(i) }), false, next); err != nil {
 		b.Fatal(err)
 	}
 }
