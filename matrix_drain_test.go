@@ -53,6 +53,7 @@ type drain struct {
 	config   smtp.Config
 	timeouts *smtp.Timeouts
 	options  sender.Options
+	server   sender.Server
 	list     []string
 }
 
@@ -157,7 +158,8 @@ func (d *drain) run(t *testing.T) error {
 	if d.liar.name == "closed" {
 		transport = &closedOnce{Transport: transport, config: d.config}
 	}
-	err := sender.Run(t.Context(), t.Context(), d.journal, transport, d.options)
+	d.server.Name, d.server.Transport = "liar", transport
+	err := sender.Run(t.Context(), t.Context(), d.journal, []sender.Server{d.server}, d.options)
 	if n := d.options.Stats.Connections.Load(); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}

@@ -160,7 +160,7 @@ func (s *liarSite) check(t *testing.T, c cell) {
 		}[c.stage] = short
 	}
 	if slices.Contains([]string{"connect", "greeting", "EHLO", "STARTTLS", "TLS", "EHLO2", "AUTH", "QUIT"}, c.stage) {
-		d.options.MessagesPerConnection = 1 // so that the target has a session of its own
+		d.server.MessagesPerConnection = 1 // so that the target has a session of its own
 	}
 	err := d.run(t)
 	if stopped := (*sender.StopError)(nil); errors.As(err, &stopped) != (c.want == "x") {
@@ -233,9 +233,9 @@ func TestOthersGoOn(t *testing.T) {
 				for try := 0; try == 0 || try < 5 && c.stage == "RSET" && !d.liar.told; try++ {
 					// What hangs holds its message, and perhaps the next one.
 					d = site.newDrain(t, &liar{stage: c.stage, name: c.lie, pipelining: c.pipelining, patience: len(list) - 2}, list)
-					d.options.Connections = 2
-					if d.options.MessagesPerConnection = 0; c.stage == "greeting" || c.stage == "EHLO" {
-						d.options.MessagesPerConnection = 1
+					d.server.Connections = 2
+					if d.server.MessagesPerConnection = 0; c.stage == "greeting" || c.stage == "EHLO" {
+						d.server.MessagesPerConnection = 1
 					}
 					log.Reset()
 					d.options.Log = slog.New(slog.NewTextHandler(&log, nil))

@@ -7,6 +7,7 @@
 package campaign
 
 import (
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -30,8 +31,8 @@ type File struct {
 	Attachments []string
 	Inline      []string
 	Headers     []Header // in the order of the file; values are text/templates
-	SMTP        SMTP
-	Limits      Limits
+	Servers     []Server // that of smtp, or those of servers
+	Limits      Limits   // those of servers have their own, but for domains
 	Delivery    Delivery
 	Rules       []Rule
 
@@ -43,9 +44,13 @@ type File struct {
 // return path) are in reader.relations (schema.go).
 func defaults() *File {
 	return &File{
-		SMTP:     SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000, Pipeline: 1},
 		Delivery: Delivery{Batch: 100, Attempts: 5, BackoffMin: time.Minute, BackoffMax: 4 * time.Hour, Durability: Strict},
 	}
+}
+
+// newServer has the values of the keys that a server leaves out.
+func newServer() Server {
+	return Server{SMTP: SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000, Pipeline: 1}}
 }
 
 // At says where in the campaign file a problem lies that showed only later. The key is written with its section:
@@ -71,7 +76,7 @@ type Reference struct {
 }
 
 // Files lists every file that a snapshot of the campaign needs, each path once, in the order html, markdown, text,
-// partials, attachments, inline, smtp.ca_file. The recipients are not among them: they become rows of the queue.
+// partials, attachments, inline, and the ca_file of each server. The recipients are not among them: they become rows of the queue.
 func (f *File) Files() []Reference {
 	var all []Reference
 	seen := map[string]bool{"": true} // a key without a value names no file
@@ -93,7 +98,9 @@ func (f *File) Files() []Reference {
 	for i, p := range f.Inline {
 		add(item("inline", i), p)
 	}
-	add("smtp.ca_file", f.SMTP.CAFile)
+	for _, s := range f.Servers {
+		add(s.Key("ca_file"), s.CAFile)
+	}
 	return all
 }
 
@@ -106,7 +113,20 @@ type Mailbox struct {
 // A Header is one header field that the campaign file adds.
 type Header struct{ Name, Value string }
 
-// SMTP is the server and how to talk to it.
+// A Server is one of those that the campaign is sent over.
+type Server struct {
+	SMTP
+	Name   string // default: host and port
+	Weight int    // its part of the messages; 0, for all of them: whoever is free takes the next one
+	Limits Limits
+
+	key string
+}
+
+// Key is the whole name of one of the server's keys, for At.
+func (s *Server) Key(name string) string { return join(s.key, name) }
+
+// SMTP is a server and how to talk to it.
 type SMTP struct {
 	Host                  string
 	Port                  int      // default 587; 465 with security: tls; 25 with none
@@ -114,10 +134,11 @@ type SMTP struct {
 	CAFile                string
 	Username              string // with a password, or neither
 	Password              Secret
-	Helo                  string // default: this host's name, filled in by the caller
-	Connections           int    // default 10
-	MessagesPerConnection int    // default 1000; 0: no limit
-	Pipeline              int    // messages under way at a time on a connection, where the server offers CHUNKING; default 1
+	Helo                  string     // default: this host's name, filled in by the caller
+	SourceIP              netip.Addr // of this machine; zero: the system chooses
+	Connections           int        // default 10
+	MessagesPerConnection int        // default 1000; 0: no limit
+	Pipeline              int        // messages under way at a time on a connection, where the server offers CHUNKING; default 1
 }
 
 // Security says how a connection is encrypted.

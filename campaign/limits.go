@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Limits bound the sending from the campaign file. All of them hold together; what is not there bounds nothing.
+// Limits bound the sending from the campaign file. All of them hold together; what is not there bounds nothing. Those of a server have
+// nothing about domains.
 type Limits struct {
 	Rates                []Rate
 	PerDomain            []DomainRate // in the order of the file
@@ -101,32 +102,34 @@ func publishedWarmup(name string) (*Warmup, error) {
 }
 
 // warmup reads a schedule's name, or its three figures.
-func (r *reader) warmup(path string, n *yaml.Node) {
-	m, ok := r.resolve(path, n)
-	if !ok {
-		return
-	}
-	if m.Kind != yaml.MappingNode {
-		if w, ok := scalar(r, path, n, publishedWarmup); ok {
-			r.file.Limits.Warmup = w
+func (r *reader) warmup(to **Warmup) func(string, *yaml.Node) {
+	return func(path string, n *yaml.Node) {
+		m, ok := r.resolve(path, n)
+		if !ok {
+			return
 		}
-		return
+		if m.Kind != yaml.MappingNode {
+			if w, ok := scalar(r, path, n, publishedWarmup); ok {
+				*to = w
+			}
+			return
+		}
+		w := &Warmup{Factor: 1}
+		before := len(r.findings)
+		r.section(path, r.file.places[path], n, []key{
+			{name: "start", example: "start: 50", read: value(r, &w.Start, wholeNumber(1, math.MaxInt32))},
+			{name: "factor", example: "factor: 1.5", read: value(r, &w.Factor, parseFactor)},
+			{name: "cap", read: value(r, &w.Cap, wholeNumber(1, math.MaxInt32))},
+		})
+		if len(r.findings) > before {
+			return
+		}
+		if w.Cap > 0 && w.Cap < w.Start {
+			r.report(r.file.places[join(path, "cap")], path+" shrinks: its cap is below its start", "cap is what the days grow to")
+			return
+		}
+		*to = w
 	}
-	w := &Warmup{Factor: 1}
-	before := len(r.findings)
-	r.section(path, r.file.places[path], n, []key{
-		{name: "start", example: "start: 50", read: value(r, &w.Start, wholeNumber(1, math.MaxInt32))},
-		{name: "factor", example: "factor: 1.5", read: value(r, &w.Factor, parseFactor)},
-		{name: "cap", read: value(r, &w.Cap, wholeNumber(1, math.MaxInt32))},
-	})
-	if len(r.findings) > before {
-		return
-	}
-	if w.Cap > 0 && w.Cap < w.Start {
-		r.report(r.file.places[join(path, "cap")], path+" shrinks: its cap is below its start", "cap is what the days grow to")
-		return
-	}
-	r.file.Limits.Warmup = w
 }
 
 // parseFactor reads by how much a day's quota is more than the last one's.

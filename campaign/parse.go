@@ -29,7 +29,7 @@ func Parse(name string, source []byte, lookup func(string) (string, bool)) (*Fil
 	}
 	f := defaults()
 	f.source, f.places = name, map[string]place{}
-	r := &reader{file: f, lookup: lookup}
+	r := &reader{file: f, lookup: lookup, only: newServer()}
 	r.keys = r.schema()
 	if r.section("", place{1, 1}, root, r.keys) {
 		r.relations()
@@ -47,6 +47,7 @@ const maxFindings = 1000
 // A reader fills a File from the nodes of its YAML.
 type reader struct {
 	file     *File
+	only     Server // of smtp
 	lookup   func(string) (string, bool)
 	keys     []key
 	findings Findings
@@ -80,7 +81,7 @@ func (r *reader) section(path string, at place, n *yaml.Node, keys []key) bool {
 		}
 	})
 	for _, k := range keys {
-		if ok && !seen[k.name] {
+		if ok && !seen[k.name] && !seen[k.instead] {
 			r.missing(path, at, k)
 		}
 	}
@@ -117,6 +118,9 @@ func (r *reader) meant(path, word string, keys []key) string {
 		}
 		for _, inner := range k.section {
 			if inner.name == word {
+				if strings.Contains(path, "[") {
+					return fmt.Sprintf("%s stands under %s: at the top level", word, k.name)
+				}
 				return fmt.Sprintf("%s stands under %s:", word, k.name)
 			}
 		}
@@ -182,42 +186,68 @@ func (r *reader) headers(path string, n *yaml.Node) {
 }
 
 // password takes nothing but a variable: a campaign file is mailed around, committed and kept in the queue.
-func (r *reader) password(path string, n *yaml.Node) {
-	v, ok := r.single(path, n)
-	if !ok {
-		return
-	}
-	if !variableOnly.MatchString(v.Value) {
-		r.report(placeOf(n), path+" must be a variable and nothing else, not the password itself",
-			"password: ${SMTP_PASSWORD}, with SMTP_PASSWORD set in the environment")
-		return
-	}
-	if text, ok := scalar(r, path, n, parseText); ok {
-		r.file.SMTP.Password = Secret(text)
+func (r *reader) password(to *Secret) func(string, *yaml.Node) {
+	return func(path string, n *yaml.Node) {
+		v, ok := r.single(path, n)
+		if !ok {
+			return
+		}
+		if !variableOnly.MatchString(v.Value) {
+			r.report(placeOf(n), path+" must be a variable and nothing else, not the password itself",
+				"password: ${SMTP_PASSWORD}, with SMTP_PASSWORD set in the environment")
+			return
+		}
+		if text, ok := scalar(r, path, n, parseText); ok {
+			*to = Secret(text)
+		}
 	}
 }
 
 // rules reads a list of sections.
 func (r *reader) rules(path string, n *yaml.Node) {
 	const most = 100 // each is tried at every refusal
+	r.sections(path, n, most, "- match: '^450 .*come back tomorrow', and below it, class: transient", func(full string, n *yaml.Node) {
+		var rule Rule
+		if r.section(full, placeOf(n), n, r.rule(&rule)) {
+			r.file.Rules = append(r.file.Rules, rule)
+		}
+	})
+}
+
+// servers reads a list of sections, which is not empty.
+func (r *reader) servers(path string, n *yaml.Node) {
+	const most, hint = 100, "- host: smtp.example.com, and below it what else stands under smtp"
+	before := len(r.findings)
+	r.sections(path, n, most, hint, func(full string, n *yaml.Node) {
+		s := newServer()
+		s.key = full
+		at := len(r.file.Servers)
+		r.file.Servers = append(r.file.Servers, s)
+		r.section(full, placeOf(n), n, append(r.server(&s), r.among(&s)...))
+		r.file.Servers[at] = s
+	})
+	if len(r.file.Servers) == 0 && len(r.findings) == before {
+		r.report(placeOf(n), path+" is empty", hint)
+	}
+}
+
+// sections calls each for the items of a list.
+func (r *reader) sections(path string, n *yaml.Node, most int, hint string, each func(full string, n *yaml.Node)) {
 	l, ok := r.resolve(path, n)
 	switch {
 	case !ok || isNull(l):
 		return
 	case l.Kind != yaml.SequenceNode:
-		r.report(placeOf(n), fmt.Sprintf("%s must be a list, not %s", path, kindOf(l)), "- match: '^450 .*come back tomorrow', and below it, class: transient")
+		r.report(placeOf(n), fmt.Sprintf("%s must be a list, not %s", path, kindOf(l)), hint)
 		return
 	case len(l.Content) > most:
 		r.report(placeOf(n), fmt.Sprintf("%s has %d items; at most %d", path, len(l.Content), most), "")
 		return
 	}
 	for i, n := range l.Content {
-		var rule Rule
 		full := item(path, i)
 		r.file.places[full] = placeOf(n)
-		if r.section(full, placeOf(n), n, r.rule(&rule)) {
-			r.file.Rules = append(r.file.Rules, rule)
-		}
+		each(full, n)
 	}
 }
 

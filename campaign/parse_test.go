@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"reflect"
 	"regexp"
@@ -60,10 +61,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Attachments: []string{"catalogue.pdf", "prices.pdf"},
 		Inline:      []string{"logo.png"},
 		Headers:     []Header{{"X-Campaign", "spring"}, {"List-Id", "{{ .list }}"}},
-		SMTP: SMTP{
+		Servers: []Server{{key: "smtp", Name: "smtp.example.com:465", SMTP: SMTP{
 			Host: "smtp.example.com", Port: 465, Security: TLS, CAFile: "ca.pem", Username: "postbote", Password: "hunter2-secret",
 			Helo: "mail.example.com", Connections: 20, MessagesPerConnection: 0, Pipeline: 8,
-		},
+		}, Limits: got.Limits}},
 		Limits: Limits{
 			Rates: []Rate{{14, time.Second}, {10000, 24 * time.Hour}}, PerDomain: []DomainRate{{"gmail.com", Rate{5, time.Second}}, {"", Rate{20, time.Second}}},
 			PerDomainConnections: 3, Quotas: []Rate{{50000, 24 * time.Hour}}, Warmup: &Warmup{Start: 50, Factor: 1.5, Cap: 50000},
@@ -116,7 +117,9 @@ func TestParseDefaults(t *testing.T) {
 	want.Name, want.Subject, want.Recipients, want.HTML = "spring", "Hello", "recipients.csv", "newsletter.html"
 	want.From.Address = Address{Local: "news", Domain: "example.com"}
 	want.ReturnPath = want.From.Address
-	want.SMTP.Host, want.SMTP.Port = "smtp.example.com", 587
+	only := newServer()
+	only.key, only.Name, only.Host, only.Port = "smtp", "smtp.example.com:587", "smtp.example.com", 587
+	want.Servers = []Server{only}
 	f.source, f.places = "", nil
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)
@@ -176,16 +179,16 @@ func TestParseValues(t *testing.T) {
 		{`delivery: {expires: 7d}`, func(f *File) any { return f.Delivery.Expires }, Expiry{After: 168 * time.Hour}},
 		{`delivery: {send_window: 22:00-24:00 UTC}`, func(f *File) any { return f.Delivery.Windows[0].String() }, "22:00-24:00 UTC"},
 		{`delivery: {backoff: 1.5m..90s}`, func(f *File) any { return f.Delivery.BackoffMin }, 90 * time.Second},
-		{`smtp: {host: h, port: "${PORT}"}`, func(f *File) any { return f.SMTP.Port }, 2525},
-		{`smtp: {host: h, security: none}`, func(f *File) any { return f.SMTP.Port }, 25},
-		{`smtp: {host: h, security: tls}`, func(f *File) any { return f.SMTP.Port }, 465},
-		{`smtp: {host: h, messages_per_connection: 0}`, func(f *File) any { return f.SMTP.MessagesPerConnection }, 0},
-		{`smtp: {host: SMTP.Bücher.Example}`, func(f *File) any { return f.SMTP.Host }, "smtp.xn--bcher-kva.example"},
-		{`smtp: {host: Mail_server}`, func(f *File) any { return f.SMTP.Host }, "mail_server"},
-		{`smtp: {host: 192.0.2.1}`, func(f *File) any { return f.SMTP.Host }, "192.0.2.1"},
-		{`smtp: {host: "[2001:DB8::1]"}`, func(f *File) any { return f.SMTP.Host }, "2001:db8::1"},
-		{`smtp: {host: h, helo: "[192.0.2.1]"}`, func(f *File) any { return f.SMTP.Helo }, "[192.0.2.1]"},
-		{`smtp: {host: h, username: u, password: "${SMTP_PASSWORD}"}`, func(f *File) any { return string(f.SMTP.Password) }, "hunter2-secret"},
+		{`smtp: {host: h, port: "${PORT}"}`, func(f *File) any { return f.Servers[0].SMTP.Port }, 2525},
+		{`smtp: {host: h, security: none}`, func(f *File) any { return f.Servers[0].SMTP.Port }, 25},
+		{`smtp: {host: h, security: tls}`, func(f *File) any { return f.Servers[0].SMTP.Port }, 465},
+		{`smtp: {host: h, messages_per_connection: 0}`, func(f *File) any { return f.Servers[0].SMTP.MessagesPerConnection }, 0},
+		{`smtp: {host: SMTP.Bücher.Example}`, func(f *File) any { return f.Servers[0].SMTP.Host }, "smtp.xn--bcher-kva.example"},
+		{`smtp: {host: Mail_server}`, func(f *File) any { return f.Servers[0].SMTP.Host }, "mail_server"},
+		{`smtp: {host: 192.0.2.1}`, func(f *File) any { return f.Servers[0].SMTP.Host }, "192.0.2.1"},
+		{`smtp: {host: "[2001:DB8::1]"}`, func(f *File) any { return f.Servers[0].SMTP.Host }, "2001:db8::1"},
+		{`smtp: {host: h, helo: "[192.0.2.1]"}`, func(f *File) any { return f.Servers[0].SMTP.Helo }, "[192.0.2.1]"},
+		{`smtp: {host: h, username: u, password: "${SMTP_PASSWORD}"}`, func(f *File) any { return string(f.Servers[0].SMTP.Password) }, "hunter2-secret"},
 	}
 	for _, tt := range tests {
 		f, err := Parse("c.yaml", []byte(with(tt.lines)), lookup)
@@ -193,6 +196,65 @@ func TestParseValues(t *testing.T) {
 			t.Errorf("%s: %v", tt.lines, err)
 		} else if got := tt.get(f); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %#v, want %#v", tt.lines, got, tt.want)
+		}
+	}
+}
+
+// servers replaces the smtp of the minimal file.
+func servers(list string) string {
+	return strings.Replace(minimal, "smtp: {host: smtp.example.com}", "servers:"+list, 1)
+}
+
+func TestParseServers(t *testing.T) {
+	got, err := Parse("c.yaml", []byte(servers(`
+  - {host: a.example, weight: 3, connections: 5, limits: {rate: 14/s, quota: 50000/d, warmup: sendgrid}}
+  - {host: b.example, name: second, username: u, password: "${SMTP_PASSWORD}", source_ip: "2001:db8::1"}
+  - {host: a.example, security: tls, source_ip: "::ffff:192.0.2.1"}
+limits: {per_domain: {gmail.com: 5/s}, per_domain_connections: 2}`)), lookup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warmup, _ := publishedWarmup("sendgrid")
+	want := []Server{
+		{key: "servers[0]", Name: "a.example:587", Weight: 3, SMTP: SMTP{Host: "a.example", Port: 587, Security: StartTLS, Connections: 5, MessagesPerConnection: 1000, Pipeline: 1},
+			Limits: Limits{Rates: []Rate{{14, time.Second}}, Quotas: []Rate{{50000, 24 * time.Hour}}, Warmup: warmup}},
+		{key: "servers[1]", Name: "second", Weight: 1, SMTP: SMTP{Host: "b.example", Port: 587, Security: StartTLS, Username: "u", Password: "hunter2-secret", SourceIP: netip.MustParseAddr("2001:db8::1"),
+			Connections: 10, MessagesPerConnection: 1000, Pipeline: 1}},
+		{key: "servers[2]", Name: "a.example:465", Weight: 1, SMTP: SMTP{Host: "a.example", Port: 465, Security: TLS, SourceIP: netip.MustParseAddr("192.0.2.1"),
+			Connections: 10, MessagesPerConnection: 1000, Pipeline: 1}},
+	}
+	if !reflect.DeepEqual(got.Servers, want) {
+		t.Errorf("got  %+v\nwant %+v", got.Servers, want)
+	}
+	if got, err = Parse("c.yaml", []byte(servers(" [{host: a}, {host: b}]")), lookup); err != nil || got.Servers[0].Weight != 0 || got.Servers[1].Weight != 0 {
+		t.Errorf("without weights: %+v, %v", got, err)
+	}
+}
+
+func TestParseRefusesServers(t *testing.T) {
+	tests := []struct{ list, want string }{
+		{` []`, `c.yaml:6:10: servers is empty (- host: smtp.example.com, and below it what else stands under smtp)`},
+		{``, `c.yaml:6:9: servers is empty (- host: smtp.example.com, and below it what else stands under smtp)`},
+		{` {host: a}`, `c.yaml:6:10: servers must be a list, not keys and values (- host: smtp.example.com, and below it what else stands under smtp)`},
+		{` [a]`, `c.yaml:6:11: servers[0] must have keys of its own, not a single value (write them below it, indented)`},
+		{` [{port: 25}]`, `c.yaml:6:11: missing key "servers[0].host" (below servers[0]:, as in host: smtp.example.com)`},
+		{` [{hots: a, host: b}]`, `c.yaml:6:12: unknown key "servers[0].hots" (did you mean "host"?)`},
+		{` [{host: a}]` + "\nsmtp: {host: b}", `c.yaml:7:1: smtp and servers cannot stand together (each item of servers has the keys of smtp; keep one of them)`},
+		{` [{host: a}, {host: a}]`, `c.yaml:6:22: servers[1]: the name "a:587" is that of servers[0] already (give each a name of its own, as in name: relay-1)`},
+		{` [{host: a, name: x}, {host: b, name: x}]`, `c.yaml:6:47: servers[1]: the name "x" is that of servers[0] already (give each a name of its own, as in name: relay-1)`},
+		{` [{host: a, weight: 0}, {host: b, weight: -1}, {host: c, password: hunter2}]`, "c.yaml:6:29: servers[0].weight: \"0\" is not a whole number from 1 to 1000\n" +
+			"c.yaml:6:51: servers[1].weight: \"-1\" is not a whole number from 1 to 1000\n" +
+			"c.yaml:6:76: servers[2].password must be a variable and nothing else, not the password itself (password: ${SMTP_PASSWORD}, with SMTP_PASSWORD set in the environment)\n" +
+			"c.yaml:6:76: servers[2].password needs servers[2].username (username: ${SMTP_USERNAME})"},
+		{` [{host: a, username: u}]`, `c.yaml:6:31: servers[0].username needs servers[0].password (password: ${SMTP_PASSWORD})`},
+		{` [{host: a, limits: {rate: 1, per_domain: {}}}]`, "c.yaml:6:36: servers[0].limits.rate: \"1\" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)\n" +
+			"c.yaml:6:39: unknown key \"servers[0].limits.per_domain\" (per_domain stands under limits: at the top level)"},
+		{` [{host: a}]` + "\nlimits: {rate: 1/s}", `c.yaml:7:16: limits.rate is for one server, and there is a list of them (write it under limits: of each server)`},
+	}
+	for _, tt := range tests {
+		_, err := Parse("c.yaml", []byte(servers(tt.list)), lookup)
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("servers:%s\ngot  %v\nwant %s", tt.list, err, tt.want)
 		}
 	}
 }
@@ -318,6 +380,10 @@ func TestParseRefuses(t *testing.T) {
 		{`smtp: {host: h, pipeline: deep}`, `c.yaml:6:27: smtp.pipeline: "deep" is not a whole number from 1 to 100`},
 		{`smtp: {host: h, helo: 192.0.2.1}`, `c.yaml:6:23: smtp.helo: "192.0.2.1" is not a domain name (an IP address stands in brackets: [192.0.2.1] or [IPv6:2001:db8::1])`},
 		{`smtp: {host: h, helo: "a\nb"}`, `c.yaml:6:23: smtp.helo: "a\nb" holds a line break or another control character (write a long text in one line, or as a block that begins with >- and has no empty line)`},
+		{`smtp: {host: h, source_ip: mail.example.com}`, `c.yaml:6:28: smtp.source_ip: "mail.example.com" is not an IP address (as in 192.0.2.1 or 2001:db8::1, without a port)`},
+		{`smtp: {host: h, source_ip: "192.0.2.1:25"}`, `c.yaml:6:28: smtp.source_ip: "192.0.2.1:25" is not an IP address (as in 192.0.2.1 or 2001:db8::1, without a port)`},
+		{`smtp: {host: h, source_ip: "::"}`, `c.yaml:6:28: smtp.source_ip: "::" is not an address that a connection could come from (one of this machine's, or no source_ip for the one that the system chooses)`},
+		{`smtp: {host: h, name: relay}`, `c.yaml:6:17: unknown key "smtp.name" (name stands at the top level, without indentation)`},
 		{`smtp: {host: h, username: u}`, `c.yaml:6:27: smtp.username needs smtp.password (password: ${SMTP_PASSWORD})`},
 		{`smtp: {host: h, password: "${SMTP_PASSWORD}"}`, `c.yaml:6:27: smtp.password needs smtp.username (username: ${SMTP_USERNAME})`},
 		{`smtp: {host: h, username: u, password: "${NONE}"}`, `c.yaml:6:40: smtp.password: "${NONE}" needs the variable NONE, which is not set (set NONE in the environment)`},
@@ -497,15 +563,15 @@ func TestFileShowsNoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "file", f, "smtp", f.SMTP, "password", f.SMTP.Password)
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "file", f, "smtp", f.SMTP, "password", f.SMTP.Password)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "file", f, "smtp", f.Servers[0].SMTP, "password", f.Servers[0].SMTP.Password)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "file", f, "smtp", f.Servers[0].SMTP, "password", f.Servers[0].SMTP.Password)
 	data, err := json.Marshal(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := log.String() + string(data)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T%v"} {
-		shown += fmt.Sprintf(verb, f) + fmt.Sprintf(verb, *f) + fmt.Sprintf(verb, f.SMTP) + fmt.Sprintf(verb, f.SMTP.Password)
+		shown += fmt.Sprintf(verb, f) + fmt.Sprintf(verb, *f) + fmt.Sprintf(verb, f.Servers[0].SMTP) + fmt.Sprintf(verb, f.Servers[0].SMTP.Password)
 	}
 	for _, leak := range []string{"hunter2", fmt.Sprintf("%x", "hunter2"), fmt.Sprintf("%X", "hunter2")} {
 		if strings.Contains(shown, leak) {
@@ -515,7 +581,7 @@ func TestFileShowsNoPassword(t *testing.T) {
 	if !strings.Contains(shown, "[redacted]") {
 		t.Error("nothing says that there is a password")
 	}
-	if string(f.SMTP.Password) != "hunter2-secret" {
+	if string(f.Servers[0].SMTP.Password) != "hunter2-secret" {
 		t.Error("the password is lost")
 	}
 }
@@ -602,6 +668,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(faulty)
 	f.Add([]byte(with("headers: {X-A: '$${PORT} ${PORT} ${NONE:-x} ${{ .x }}'}")))
+	f.Add([]byte(servers(" [{host: a, weight: 2, limits: {rate: 1/s}}, &b {host: b, source_ip: '::1'}, *b]")))
 	f.Add([]byte(with("attachments: &a [a, *a]\n? b\n: !!binary x\n<<: *a")))
 	f.Fuzz(func(t *testing.T, source []byte) {
 		file, err := Parse("c.yaml", source, lookup)
@@ -617,7 +684,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if file.Name == "" || file.From.Address == (Address{}) || file.SMTP.Host == "" || file.SMTP.Port == 0 || file.ReturnPath == (Address{}) {
+		if file.Name == "" || file.From.Address == (Address{}) || file.Servers[0].Host == "" || file.Servers[0].Port == 0 || file.ReturnPath == (Address{}) {
 			t.Errorf("something is missing in %+v", file)
 		}
 		if file.HTML == "" && file.Markdown == "" && file.Text == "" || file.HTML != "" && file.Markdown != "" {

@@ -1,8 +1,12 @@
 package campaign
 
 import (
+	"fmt"
 	"math"
+	"net"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -13,6 +17,7 @@ type key struct {
 	example string // of a key that must be there: what to write
 	read    func(path string, n *yaml.Node)
 	section []key
+	instead string // the key whose presence makes up for this one
 }
 
 // schema is every key there is.
@@ -34,24 +39,14 @@ func (r *reader) schema() []key {
 		{name: "attachments", read: paths(r, &f.Attachments, filepath.Clean)},
 		{name: "inline", read: paths(r, &f.Inline, filepath.Base)}, // cid: refers to the base name
 		{name: "headers", read: r.headers},
-		{name: "smtp", section: []key{
-			{name: "host", example: "host: smtp.example.com", read: value(r, &f.SMTP.Host, parseHost)},
-			{name: "port", read: value(r, &f.SMTP.Port, wholeNumber(1, 65535))},
-			{name: "security", read: value(r, &f.SMTP.Security, oneOf(StartTLS, TLS, None))},
-			{name: "ca_file", read: value(r, &f.SMTP.CAFile, parsePath)},
-			{name: "username", read: value(r, &f.SMTP.Username, parseText)},
-			{name: "password", read: r.password},
-			{name: "helo", read: value(r, &f.SMTP.Helo, parseHelo)},
-			{name: "connections", read: value(r, &f.SMTP.Connections, wholeNumber(1, 1000))},
-			{name: "messages_per_connection", read: value(r, &f.SMTP.MessagesPerConnection, wholeNumber(0, math.MaxInt32))},
-			{name: "pipeline", read: value(r, &f.SMTP.Pipeline, wholeNumber(1, 100))},
-		}},
+		{name: "smtp", instead: "servers", section: r.server(&r.only)},
+		{name: "servers", read: r.servers},
 		{name: "limits", section: []key{
 			{name: "rate", read: oneOrMore(r, &f.Limits.Rates, parseRate)},
 			{name: "per_domain", read: r.perDomain},
 			{name: "per_domain_connections", read: value(r, &f.Limits.PerDomainConnections, wholeNumber(1, 1000))},
 			{name: "quota", read: oneOrMore(r, &f.Limits.Quotas, parseQuota)},
-			{name: "warmup", read: r.warmup},
+			{name: "warmup", read: r.warmup(&f.Limits.Warmup)},
 		}},
 		{name: "delivery", section: []key{
 			{name: "batch", read: value(r, &f.Delivery.Batch, wholeNumber(1, 10000))},
@@ -63,6 +58,36 @@ func (r *reader) schema() []key {
 			{name: "expires", read: value(r, &f.Delivery.Expires, parseExpiry)},
 		}},
 		{name: "rules", read: r.rules},
+	}
+}
+
+// server is the keys of a server, under smtp and in an item of servers.
+func (r *reader) server(to *Server) []key {
+	return []key{
+		{name: "host", example: "host: smtp.example.com", read: value(r, &to.Host, parseHost)},
+		{name: "port", read: value(r, &to.Port, wholeNumber(1, 65535))},
+		{name: "security", read: value(r, &to.Security, oneOf(StartTLS, TLS, None))},
+		{name: "ca_file", read: value(r, &to.CAFile, parsePath)},
+		{name: "username", read: value(r, &to.Username, parseText)},
+		{name: "password", read: r.password(&to.Password)},
+		{name: "helo", read: value(r, &to.Helo, parseHelo)},
+		{name: "source_ip", read: value(r, &to.SourceIP, parseSourceIP)},
+		{name: "connections", read: value(r, &to.Connections, wholeNumber(1, 1000))},
+		{name: "messages_per_connection", read: value(r, &to.MessagesPerConnection, wholeNumber(0, math.MaxInt32))},
+		{name: "pipeline", read: value(r, &to.Pipeline, wholeNumber(1, 100))},
+	}
+}
+
+// among is the keys that a server has besides, as one of several.
+func (r *reader) among(to *Server) []key {
+	return []key{
+		{name: "name", read: value(r, &to.Name, parseName)},
+		{name: "weight", read: value(r, &to.Weight, wholeNumber(1, 1000))},
+		{name: "limits", section: []key{
+			{name: "rate", read: oneOrMore(r, &to.Limits.Rates, parseRate)},
+			{name: "quota", read: oneOrMore(r, &to.Limits.Quotas, parseQuota)},
+			{name: "warmup", read: r.warmup(&to.Limits.Warmup)},
+		}},
 	}
 }
 
@@ -88,11 +113,14 @@ func (r *reader) relations() {
 	case !has("html") && !has("markdown") && !has("text"):
 		r.report(place{1, 1}, `missing key "html", "markdown" or "text"`, "as in html: newsletter.html")
 	}
-	switch user, password := has("smtp.username"), has("smtp.password"); {
-	case user && !password:
-		r.report(f.places["smtp.username"], "smtp.username needs smtp.password", "password: ${SMTP_PASSWORD}")
-	case password && !user:
-		r.report(f.places["smtp.password"], "smtp.password needs smtp.username", "username: ${SMTP_USERNAME}")
+	if has("servers") {
+		r.severalServers()
+	} else {
+		r.only.key, r.only.Limits = "smtp", f.Limits
+		f.Servers = []Server{r.only}
+	}
+	for i := range f.Servers {
+		r.completeServer(&f.Servers[i])
 	}
 	if end := f.Delivery.Expires.At; !end.IsZero() && !end.After(f.Delivery.NotBefore) {
 		r.report(f.places["delivery.expires"], "delivery.expires is not after delivery.not_before, so that nothing could be sent", "the later time belongs to expires")
@@ -100,7 +128,58 @@ func (r *reader) relations() {
 	if f.ReturnPath == (Address{}) {
 		f.ReturnPath = f.From.Address
 	}
-	if f.SMTP.Port == 0 {
-		f.SMTP.Port = map[Security]int{StartTLS: 587, TLS: 465, None: 25}[f.SMTP.Security]
+}
+
+// severalServers checks what depends on there being a list of servers.
+func (r *reader) severalServers() {
+	f := r.file
+	if at, ok := f.places["smtp"]; ok {
+		if s := f.places["servers"]; s.line > at.line {
+			at = s
+		}
+		r.report(at, "smtp and servers cannot stand together", "each item of servers has the keys of smtp; keep one of them")
+	}
+	for _, k := range []string{"rate", "quota", "warmup"} {
+		if at, ok := f.places["limits."+k]; ok {
+			r.report(at, fmt.Sprintf("limits.%s is for one server, and there is a list of them", k), "write it under limits: of each server")
+		}
+	}
+	weighed := slices.ContainsFunc(f.Servers, func(s Server) bool { return s.Weight > 0 })
+	for i := range f.Servers {
+		if s := &f.Servers[i]; weighed && s.Weight == 0 {
+			s.Weight = 1
+		}
+	}
+}
+
+// completeServer fills in what depends on more than one key of a server.
+func (r *reader) completeServer(s *Server) {
+	f := r.file
+	has := func(key string) bool { _, ok := f.places[s.Key(key)]; return ok }
+	switch user, password := has("username"), has("password"); {
+	case user && !password:
+		r.report(f.places[s.Key("username")], s.Key("username")+" needs "+s.Key("password"), "password: ${SMTP_PASSWORD}")
+	case password && !user:
+		r.report(f.places[s.Key("password")], s.Key("password")+" needs "+s.Key("username"), "username: ${SMTP_USERNAME}")
+	}
+	if s.Port == 0 {
+		s.Port = map[Security]int{StartTLS: 587, TLS: 465, None: 25}[s.Security]
+	}
+	if s.Name == "" && s.Host != "" {
+		s.Name = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	}
+	for i := range f.Servers {
+		first := &f.Servers[i]
+		if first == s {
+			return
+		}
+		if s.Name != "" && first.Name == s.Name {
+			at, ok := f.places[s.Key("name")]
+			if !ok {
+				at = f.places[s.key]
+			}
+			r.report(at, fmt.Sprintf("%s: the name %s is that of %s already", s.key, quoteShort(s.Name), first.key), "give each a name of its own, as in name: relay-1")
+			return
+		}
 	}
 }

@@ -205,6 +205,18 @@ func parseHelo(s string) (string, error) {
 	return name, nil
 }
 
+// parseSourceIP reads an address of this machine. Whether it has it is seen when the campaign is sent.
+func parseSourceIP(s string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(s)
+	switch {
+	case err != nil:
+		return netip.Addr{}, fault{problem: "is not an IP address", hint: "as in 192.0.2.1 or 2001:db8::1, without a port"}
+	case ip.IsUnspecified() || ip.IsMulticast():
+		return netip.Addr{}, fault{problem: "is not an address that a connection could come from", hint: "one of this machine's, or no source_ip for the one that the system chooses"}
+	}
+	return ip.Unmap(), nil
+}
+
 // parsePattern reads a regular expression.
 func parsePattern(s string) (*regexp.Regexp, error) {
 	re, err := regexp.Compile(s)

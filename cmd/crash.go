@@ -55,13 +55,20 @@ func (c *crasher) rows(next func() (store.Recipient, error)) func() (store.Recip
 	}
 }
 
-func (c *crasher) between(q sender.Queue, t sender.Transport) (sender.Queue, sender.Transport) {
-	q, t = crashQueue{q, c}, crashTransport{t, c}
+func (c *crasher) between(q sender.Queue, servers []sender.Server) (sender.Queue, []sender.Server) {
+	q = crashQueue{q, c}
+	var late *lateQueue
 	if os.Getenv("MAILBLAST_CRASH_CONTROL") == "begin-late" {
-		late := &lateQueue{Queue: q, asked: map[string]store.Job{}}
-		q, t = late, lateTransport{t, late}
+		late = &lateQueue{Queue: q, asked: map[string]store.Job{}}
+		q = late
 	}
-	return q, t
+	for i := range servers {
+		s := &servers[i]
+		if s.Transport = (crashTransport{s.Transport, c}); late != nil {
+			s.Transport = lateTransport{s.Transport, late}
+		}
+	}
+	return q, servers
 }
 
 type crashQueue struct {

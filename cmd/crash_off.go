@@ -19,6 +19,6 @@ func (crasher) rows(next func() (store.Recipient, error)) func() (store.Recipien
 }
 
 // between stands between the engine and what it works on.
-func (crasher) between(q sender.Queue, t sender.Transport) (sender.Queue, sender.Transport) {
-	return q, t
+func (crasher) between(q sender.Queue, servers []sender.Server) (sender.Queue, []sender.Server) {
+	return q, servers
 }

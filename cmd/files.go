@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -44,7 +45,7 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 	var findings campaign.Findings
 	for _, ref := range f.Files() {
 		var content []byte
-		if outside || ref.Key == "smtp.ca_file" {
+		if outside || strings.HasSuffix(ref.Key, ".ca_file") {
 			content, err = readFile(within(dir, ref.Path), os.Stat, os.OpenFile, left)
 		} else {
 			content, err = readFile(ref.Path, root.Stat, root.OpenFile, left)

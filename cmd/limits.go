@@ -18,27 +18,61 @@ import (
 	"mailblast/store"
 )
 
-// serverName is what a server's limits are kept under: whoever logs in as somebody else has limits of his own.
-func serverName(f *campaign.File) string {
-	name := net.JoinHostPort(f.SMTP.Host, strconv.Itoa(f.SMTP.Port))
-	if f.SMTP.Username != "" {
-		name += " " + f.SMTP.Username
+// serverName is what a server's limits are kept under: whoever logs in as somebody else, or comes from another address by his own choice,
+// has limits of his own.
+func serverName(s *campaign.Server) string {
+	name := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	if s.Username != "" {
+		name += " " + s.Username
+	}
+	if s.SourceIP.IsValid() {
+		name += " from " + s.SourceIP.String()
 	}
 	return name
 }
 
+// serversFor are a campaign's servers for the sender, and what is known about each.
+func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, known []store.Server, err error) {
+	for i := range f.Servers {
+		to := &f.Servers[i]
+		was, err := s.Server(ctx, serverName(to))
+		if err != nil {
+			return nil, nil, err
+		}
+		if time.Since(was.Found) > foundMost {
+			was.Rate, was.Connections = 0, 0
+		}
+		known = append(known, was)
+		all = append(all, sender.Server{
+			Name: to.Name, Transport: ts[i], Weight: to.Weight,
+			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection, Pipeline: to.Pipeline,
+			Limits: serverLimits{s, was.Name, "", limitsOf(to.Limits)}, Rate: was.Rate, Window: was.Connections,
+		})
+	}
+	return all, known, nil
+}
+
+// learned is what is known about a server after a run.
+func learned(was store.Server, found sender.ServerStats) store.Server {
+	was.Rate, was.Connections, was.WaitsFor, was.WaitsUntil = found.Rate, found.Window, "", time.Time{}
+	if out := found.Out; out != nil {
+		was.WaitsFor, was.WaitsUntil = out.Error(), out.Until
+	}
+	return was
+}
+
 func storeRate(r campaign.Rate) store.Rate { return store.Rate{N: r.N, Per: r.Per} }
 
-// limitsOf are a campaign's limits for the server.
-func limitsOf(f *campaign.File) store.Limits {
+// limitsOf are a campaign's limits for a server.
+func limitsOf(of campaign.Limits) store.Limits {
 	var l store.Limits
-	for _, r := range f.Limits.Rates {
+	for _, r := range of.Rates {
 		l.Rates = append(l.Rates, storeRate(r))
 	}
-	for _, q := range f.Limits.Quotas {
+	for _, q := range of.Quotas {
 		l.Quotas = append(l.Quotas, storeRate(q))
 	}
-	if w := f.Limits.Warmup; w != nil {
+	if w := of.Warmup; w != nil {
 		l.Warmup = func(day int) (store.Rate, bool) {
 			q, ok := w.Quota(day)
 			return storeRate(q), ok
@@ -67,8 +101,8 @@ func (l serverLimits) Return(ctx context.Context, n int) error {
 	return l.store.Return(ctx, l.server, n, time.Now())
 }
 
-// domainLimits are the rates for recipients' domains: of those that the campaign file names shared by everybody who sends over the
-// server, of all others, of which there may be a million, each for this run.
+// domainLimits are the rates for recipients' domains, over all servers together: of those that the campaign file names shared by everybody
+// who sends over the first server, of all others, of which there may be a million, each for this run.
 func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
 	if len(f.Limits.PerDomain) == 0 {
 		return nil
@@ -81,7 +115,7 @@ func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
 		case !named:
 			return sender.Spread(storeRate(r))
 		}
-		return serverLimits{s, serverName(f), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
+		return serverLimits{s, serverName(&f.Servers[0]), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
 	}
 }
 
@@ -125,13 +159,16 @@ func serverLines(ctx context.Context, s *store.Store, campaigns []store.Campaign
 		if err != nil {
 			continue // it needs variables that are not set here, such as its password's
 		}
-		words, err := limitWords(ctx, s, f, now)
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range words {
-			if name := serverName(f); !slices.Contains(limits[name], w) {
-				limits[name] = append(limits[name], w)
+		for i := range f.Servers {
+			name := serverName(&f.Servers[i])
+			words, err := limitWords(ctx, s, name, f.Servers[i].Limits, now)
+			if err != nil {
+				return nil, err
+			}
+			for _, w := range words {
+				if !slices.Contains(limits[name], w) {
+					limits[name] = append(limits[name], w)
+				}
 			}
 		}
 	}
@@ -145,8 +182,11 @@ func serverLines(ctx context.Context, s *store.Store, campaigns []store.Campaign
 			words = append(words, fmt.Sprintf("lets in %d connections", v.Connections))
 		}
 		words = append(words, limits[v.Name]...)
-		if v.WaitsUntil.After(now) {
+		switch {
+		case v.WaitsUntil.After(now):
 			words = append(words, "waits: "+v.WaitsFor)
+		case v.WaitsUntil.IsZero() && v.WaitsFor != "":
+			words = append(words, "at the end of the last run: "+v.WaitsFor)
 		}
 		if len(words) > 0 {
 			lines = append(lines, visible(v.Name)+": "+visible(strings.Join(words, "; ")))
@@ -155,14 +195,14 @@ func serverLines(ctx context.Context, s *store.Store, campaigns []store.Campaign
 	return lines, nil
 }
 
-// limitWords are a campaign's limits for its server.
-func limitWords(ctx context.Context, s *store.Store, f *campaign.File, now time.Time) (words []string, err error) {
-	for _, r := range f.Limits.Rates {
+// limitWords are a campaign's limits for a server.
+func limitWords(ctx context.Context, s *store.Store, server string, l campaign.Limits, now time.Time) (words []string, err error) {
+	for _, r := range l.Rates {
 		words = append(words, "limit "+r.String())
 	}
-	quotas := f.Limits.Quotas
-	if w := f.Limits.Warmup; w != nil {
-		v, err := s.Server(ctx, serverName(f))
+	quotas := l.Quotas
+	if w := l.Warmup; w != nil {
+		v, err := s.Server(ctx, server)
 		if err != nil {
 			return nil, err
 		}
@@ -173,7 +213,7 @@ func limitWords(ctx context.Context, s *store.Store, f *campaign.File, now time.
 		}
 	}
 	for _, q := range quotas {
-		left, _, err := s.Left(ctx, serverName(f), storeRate(q), now)
+		left, _, err := s.Left(ctx, server, storeRate(q), now)
 		if err != nil {
 			return nil, err
 		}

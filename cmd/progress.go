@@ -163,10 +163,20 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 		state, shade = "done, with failures", text.FgRed
 	}
 	if a.logFormat == "json" {
+		for _, v := range several(s) {
+			p.log.Info("server", "campaign", name, "server", v.Name, "sent", v.Sent, "left_out", leftOut(v))
+		}
 		p.log.Info(state, "campaign", name, "sent", s.Sent.Load(), "failed", c.Failed, "in_doubt", c.InDoubt, "suppressed", c.Suppressed, "queued", c.Pending(), "seconds", took.Seconds(), "next_due", due)
 		return
 	}
 	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", visible(name), colour(state, shade), outcomes(s), roughly(took), float64(s.Sent.Load())/took.Seconds())
+	for _, v := range several(s) {
+		words := []string{humanize.Comma(v.Sent) + " sent"}
+		if why := leftOut(v); why != "" {
+			words = append(words, "left out: "+why)
+		}
+		fmt.Fprintf(p, "  over %s: %s\n", visible(v.Name), visible(strings.Join(words, "; ")))
+	}
 	hint := func(n int64, what, command string) {
 		if n > 0 {
 			fmt.Fprintf(p, "  %s %s: %s\n", humanize.Comma(n), what, command)
@@ -184,6 +194,22 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 	}
 	hint(c.Sending, "may have been sent, which could not be written down; they will be in doubt", "mailblast resume")
 	hint(c.Queued+c.Claimed, "still queued", when)
+}
+
+// several are what is said of servers one by one: nothing of a single one.
+func several(s *sender.Stats) []sender.ServerStats {
+	if len(s.Servers) == 1 {
+		return nil
+	}
+	return s.Servers
+}
+
+// leftOut is why a server was not sent over any more; "": it was.
+func leftOut(v sender.ServerStats) string {
+	if v.Out == nil {
+		return ""
+	}
+	return v.Out.Error()
 }
 
 // roughly is a duration as a person says it.

@@ -51,7 +51,7 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report [NAME]",
 		Short: "Say what became of each recipient",
 		Long: `List the recipients of a campaign with their state, the server's last reply and the time. Without a name it is the campaign
-that was made last. See "mailblast help states" for the states.
+that was made last. See "mailblast help states" for the states. JSON and CSV name the server, too: by its name in the campaign file, or host and port.
 
 In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe, unless --raw.`,
 		Example: `  mailblast report --failed

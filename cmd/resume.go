@@ -120,14 +120,14 @@ func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s *store.Store,
 	if err != nil {
 		return err
 	}
-	t, err := transportFor(file, read)
+	ts, err := transportsFor(file, read)
 	if err != nil {
 		return err
 	}
 	if err := a.recover(ctx, cmd, lease, c.Name); err != nil {
 		return err
 	}
-	return a.drain(ctx, s, lease, file, message, t, c.Name, o)
+	return a.drain(ctx, s, lease, file, message, ts, c.Name, o)
 }
 
 // worse joins the errors of several campaigns; the exit code is that of the gravest.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,11 @@ are waited for as long as --wait says; "mailblast resume" sends to the others la
 Without limits in the campaign file the sender finds out how fast the server takes messages, and begins there the next time. When a quota is used
 up, or the campaign's send_window is closed, the run ends with exit code 4 and says when it is worth while to go on; a longer
 --wait stays for that.
+
+Several servers stand in a list "servers" in place of "smtp". Each item has the keys of smtp, a name for the report and the log, a weight, and
+limits of its own (rate, quota, warmup), while per_domain holds over all servers together. Whoever is free takes the next message; with weights
+each gets its part, for as long as it can. What one server cannot take, as it is down, throttles, refuses the password or has used up its quota,
+goes over the others; one that was only down or limited is tried again later. The run stops when none is left. Who is in doubt is not sent to over another server.
 
 Exit codes: 0 done; 2 a fault in the campaign file, a template or the list: nothing was sent; 3 done, but some recipients
 failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another process is sending this campaign.`,
@@ -138,7 +144,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		}
 		defer end()
 	}
-	t, err := transportFor(file, read)
+	ts, err := transportsFor(file, read)
 	if err != nil {
 		return err
 	}
@@ -180,7 +186,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if message, err = a.recompile(ctx, s, file, read); err != nil {
 		return err
 	}
-	return a.drain(ctx, s, lease, file, message, t, file.Name, f.drainOptions)
+	return a.drain(ctx, s, lease, file, message, ts, file.Name, f.drainOptions)
 }
 
 // recompile makes the message for the rows as the queue holds them.
@@ -289,8 +295,10 @@ func (a *app) enterSandbox(ctx context.Context, stderr io.Writer, f *campaign.Fi
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	a.db, a.networkFS = filepath.Join(dir, "queue.db"), true
-	f.SMTP.Host, f.SMTP.Port = "127.0.0.1", server.Addr().(*net.TCPAddr).Port
-	f.SMTP.Security, f.SMTP.CAFile, f.SMTP.Username, f.SMTP.Password = campaign.None, "", "", ""
+	f.Servers = f.Servers[:1] // one takes the place of all
+	to := &f.Servers[0]
+	to.Name, to.Host, to.Port = server.Addr().String(), "127.0.0.1", server.Addr().(*net.TCPAddr).Port
+	to.Security, to.CAFile, to.Username, to.Password, to.SourceIP = campaign.None, "", "", "", netip.Addr{}
 	return func() {
 		server.Close(context.WithoutCancel(ctx))
 		os.RemoveAll(dir)

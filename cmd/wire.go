@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -62,7 +64,7 @@ func decodeFields(dst []string, list []byte) ([]string, error) {
 	return dst, err
 }
 
-// A Transport dials a campaign's server.
+// A Transport dials one of a campaign's servers.
 type Transport struct {
 	Config smtp.Config
 	gate   *gate // nil: none
@@ -115,25 +117,54 @@ func (g *gate) pass(ctx context.Context, dial func() error) error {
 	return err
 }
 
-// transportFor reads what the sessions need; read gets the file of a certificate authority.
-func transportFor(f *campaign.File, read func(string) ([]byte, error)) (Transport, error) {
+// transportsFor reads what the sessions with each of the campaign's servers need; read gets the file of a certificate authority.
+func transportsFor(f *campaign.File, read func(string) ([]byte, error)) ([]Transport, error) {
+	var all []Transport
+	var findings campaign.Findings
+	for i := range f.Servers {
+		t, err := transportFor(f, &f.Servers[i], read)
+		var found campaign.Finding
+		if errors.As(err, &found) {
+			findings = append(findings, found)
+		} else if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	return all, nil
+}
+
+// transportFor is that of one server.
+func transportFor(f *campaign.File, s *campaign.Server, read func(string) ([]byte, error)) (Transport, error) {
 	c := smtp.Config{
-		Host: f.SMTP.Host, Port: f.SMTP.Port, Security: smtp.Security(f.SMTP.Security),
-		Username: f.SMTP.Username, Password: string(f.SMTP.Password), Helo: f.SMTP.Helo,
+		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security),
+		Username: s.Username, Password: string(s.Password), Helo: s.Helo, SourceIP: s.SourceIP,
 		Replies: classifierFor(f),
 		TLS:     &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
 	if c.Helo == "" {
 		c.Helo = hostName()
 	}
-	if f.SMTP.CAFile != "" {
-		pem, err := read(f.SMTP.CAFile)
+	if c.SourceIP.IsValid() {
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.SourceIP, 0)))
 		if err != nil {
-			return Transport{}, f.At("smtp.ca_file", err.Error())
+			found := f.At(s.Key("source_ip"), fmt.Sprintf("%s: connections cannot come from %v: %v", s.Key("source_ip"), c.SourceIP, errors.Unwrap(err)))
+			found.Hint = "it has to be an address of this machine"
+			return Transport{}, found
+		}
+		l.Close()
+	}
+	if s.CAFile != "" {
+		pem, err := read(s.CAFile)
+		if err != nil {
+			return Transport{}, f.At(s.Key("ca_file"), err.Error())
 		}
 		c.TLS.RootCAs = x509.NewCertPool()
 		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return Transport{}, f.At("smtp.ca_file", fmt.Sprintf("there is no certificate in %s: it must be in PEM form", f.SMTP.CAFile))
+			return Transport{}, f.At(s.Key("ca_file"), fmt.Sprintf("there is no certificate in %s: it must be in PEM form", s.CAFile))
 		}
 	}
 	t := Transport{Config: c}
@@ -213,7 +244,7 @@ const gcPercent = 300
 
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
-func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, t sender.Transport, name string, o drainOptions) error {
+func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return err
@@ -224,12 +255,9 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	}
 	defer cancel()
 	counts := c.Counts
-	server, err := s.Server(ctx, serverName(f))
-	if err != nil && ctx.Err() == nil {
+	servers, known, err := serversFor(context.WithoutCancel(ctx), s, f, ts)
+	if err != nil {
 		return err
-	}
-	if time.Since(server.Found) > foundMost {
-		server.Rate, server.Connections = 0, 0
 	}
 	// A run that has to end has as long for what is under way as one that was interrupted.
 	work, cut := context.WithCancelCause(a.work)
@@ -253,23 +281,20 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	start := time.Now()
-	queue, t := a.crash.between(lease, t)
-	stopped := sender.Run(work, ctx, queue, t, sender.Options{
-		Connections: f.SMTP.Connections, MessagesPerConnection: f.SMTP.MessagesPerConnection, Pipeline: f.SMTP.Pipeline,
+	queue, servers := a.crash.between(lease, servers)
+	stopped := sender.Run(work, ctx, queue, servers, sender.Options{
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
-		Limits: serverLimits{s, server.Name, "", limitsOf(f)}, PerDomain: f.Limits.PerDomainConnections, DomainLimits: domainLimits(s, f),
-		Rate: server.Rate, Window: server.Connections, Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
+		PerDomain: f.Limits.PerDomainConnections, DomainLimits: domainLimits(s, f),
+		Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)
 	var early *sender.StopError
 	errors.As(stopped, &early)
-	server.Rate, server.Connections, server.WaitsFor, server.WaitsUntil = stats.Rate, stats.Window, "", time.Time{}
-	if early != nil && !early.Until.IsZero() {
-		server.WaitsFor, server.WaitsUntil = early.Reason, early.Until
-	}
-	if err := s.SaveServer(work, server); err != nil {
-		p.log.Warn("what was found out about the server could not be written down", "error", err)
+	for i, found := range stats.Servers {
+		if err := s.SaveServer(work, learned(known[i], found)); err != nil {
+			p.log.Warn("what was found out about the server could not be written down", "server", found.Name, "error", err)
+		}
 	}
 	if errors.Is(context.Cause(ctx), errExpired) {
 		if err := lease.Expire(plain); err != nil {

@@ -75,10 +75,10 @@ func TestHandshakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close(context.Background())
-			f := &campaign.File{SMTP: campaign.SMTP{
+			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{
 				Host: "localhost", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.Security(c.security), CAFile: "ca.pem", Helo: "client.example",
-			}}
-			transport, err := transportFor(f, func(string) ([]byte, error) { return authority, nil })
+			}}}}
+			transport, err := transportFor(f, &f.Servers[0], func(string) ([]byte, error) { return authority, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,8 +189,8 @@ func TestPush(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close(context.Background())
-			f := &campaign.File{SMTP: campaign.SMTP{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.None, Helo: "client.example"}}
-			transport, err := transportFor(f, nil)
+			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.None, Helo: "client.example"}}}}
+			transport, err := transportFor(f, &f.Servers[0], nil)
 			if err != nil {
 				t.Fatal(err)
 			}

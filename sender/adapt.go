@@ -263,10 +263,10 @@ type gate struct {
 	inside int // workers that may have one
 }
 
-func newGate(o Options) *gate {
-	w := newWindow(o.Connections)
-	if o.Window > 0 && o.Window < w.size {
-		w.size, w.step = o.Window, stepMin
+func newGate(s Server) *gate {
+	w := newWindow(s.Connections)
+	if s.Window > 0 && s.Window < w.size {
+		w.size, w.step = s.Window, stepMin
 		w.next = time.Now().Add(w.step)
 	}
 	return &gate{window: w}

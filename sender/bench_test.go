@@ -15,7 +15,7 @@ func BenchmarkRun(b *testing.B) {
 			q := newQueue(b, b.N, durability)
 			b.ReportAllocs()
 			b.ResetTimer()
-			if err := run(q, instant{}, Options{Connections: 10, Compose: compose}); err != nil {
+			if err := run(q, instant{}, setup{Options{Compose: compose}, Server{Connections: 10}}); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()
@@ -41,7 +41,6 @@ func (instant) Push(*Message) error { panic("not asked for") }
 func (instant) Answer() (reply.Stage, reply.Reply, error) {
 	panic("not asked for")
 }
-func (instant) Server() string { return "instant:25" }
-func (instant) Broken() bool   { return false }
-func (instant) Quit()          {}
-func (instant) Close()         {}
+func (instant) Broken() bool { return false }
+func (instant) Quit()        {}
+func (instant) Close()       {}

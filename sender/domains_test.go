@@ -43,7 +43,7 @@ func TestOneDomainHangs(t *testing.T) {
 		o := options(10)
 		o.Batch, o.Stats = 100, &Stats{}
 		done := make(chan error)
-		go func() { done <- Run(work, claim, q, s, o) }()
+		go func() { done <- o.run(work, claim, q, s) }()
 		time.Sleep(5 * time.Second)
 		// What was behind a message that hangs on the same connection waits with it.
 		if sent := o.Stats.Sent.Load(); sent < 900-2*windowFirst {
@@ -83,7 +83,7 @@ func TestSortedByDomain(t *testing.T) {
 		o := options(10)
 		o.Batch, o.Stats = 100, &Stats{}
 		done := make(chan error)
-		go func() { done <- Run(work, claim, q, s, o) }()
+		go func() { done <- o.run(work, claim, q, s) }()
 		for range 5 {
 			time.Sleep(time.Second)
 			if n := len(q.rows(t, store.Claimed, store.Sending)); n > 2*o.Batch+3*o.Connections {

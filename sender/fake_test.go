@@ -184,8 +184,6 @@ func (s *session) Broken() bool {
 	}
 }
 
-func (s *session) Server() string { return "fake:25" }
-
 func (s *session) Close() {
 	s.once.Do(func() {
 		close(s.closed)

@@ -22,7 +22,8 @@ type Limits interface {
 type pace struct {
 	open   func(time.Time) (open bool, next time.Time) // nil: always
 	limits Limits                                      // nil: none
-	stay   time.Duration                               // what takes longer ends the run
+	stay   time.Duration                               // what takes longer ends the sending over this server
+	hold   time.Duration                               // for so long a message waits, when others could take it
 
 	mu       sync.Mutex
 	adaptive *adaptive
@@ -36,13 +37,16 @@ type pace struct {
 	unused   int       // of grants, to be returned
 }
 
-func newPace(o Options) *pace {
-	return &pace{open: o.Open, limits: o.Limits, stay: o.Wait, adaptive: newAdaptive(o.Rate)}
+func newPace(s Server, o Options) *pace {
+	return &pace{open: o.Open, limits: s.Limits, stay: o.Wait, hold: forever, adaptive: newAdaptive(s.Rate)}
 }
 
 const (
 	// forever is longer than any wait for a limit.
 	forever time.Duration = math.MaxInt64
+
+	// holdMost is for how long a message waits for its server's time while another server could take it.
+	holdMost = time.Second
 
 	// wantMost is how many messages are reserved at a time.
 	wantMost = 4000
@@ -78,23 +82,33 @@ func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	return pass(p.episode), true
 }
 
+// A laterError is that a message would have to wait for longer than p.hold: others may take it.
+type laterError time.Duration
+
+func (e laterError) Error() string { return "not before " + time.Duration(e).String() }
+
 // wait takes one message's worth of everything as soon as that is possible. The caller says how to sleep. It is a *StopError when that
-// takes too long, unless it is by a rate.
+// takes too long, unless it is by a rate, and a laterError when it takes longer than the message is held.
 func (p *pace) wait(ctx context.Context, sleep func(time.Duration) error, want int) (pass, error) {
 	for {
 		if d := p.shut(time.Now()); d > p.stay {
 			return 0, goesOn("outside of the time in which the campaign may be sent (not_before, send_window)", d)
+		} else if d > p.hold {
+			return 0, laterError(d)
 		} else if d > 0 {
 			if err := sleep(d); err != nil {
 				return 0, err
 			}
 		}
 		p.mu.Lock()
-		d, ok := p.adaptive.offer(time.Now(), forever)
-		now, said := pass(p.episode), p.said
+		d, ok := p.adaptive.offer(time.Now(), p.hold)
+		now, said, throttled := pass(p.episode), p.said, p.adaptive.pause > 0
 		p.mu.Unlock()
-		if !ok && d > p.stay {
+		switch {
+		case !ok && throttled && d > p.stay:
 			return 0, goesOn("the server throttles: "+said, d)
+		case !ok && d > p.hold:
+			return 0, laterError(d)
 		}
 		if err := sleep(d); err != nil {
 			return 0, err
@@ -142,10 +156,13 @@ func (p *pace) shut(at time.Time) time.Duration {
 func (p *pace) leave(ctx context.Context, sleep func(time.Duration) error, want int) error {
 	for p.limits != nil {
 		p.granting.Lock()
-		wait, err := p.take(ctx, time.Now(), forever, want)
+		wait, err := p.take(ctx, time.Now(), p.hold, want)
 		p.granting.Unlock()
-		if err != nil && !errors.Is(err, errNotYet) {
+		switch {
+		case err != nil && !errors.Is(err, errNotYet):
 			return err
+		case err != nil && wait > p.hold:
+			return laterError(wait)
 		}
 		if slept := sleep(wait); slept != nil {
 			if err == nil {

@@ -75,7 +75,7 @@ func (r *recorder) signal(reason bool) {
 }
 
 // enough says that all connections wait, so that nobody else will come. The caller has the lock.
-func (r *recorder) enough() bool { return int64(r.next.asking) >= max(r.up.Load(), 1) }
+func (r *recorder) enough() bool { return int64(r.next.asking) >= max(r.Stats.Connections.Load(), 1) }
 
 // run writes until end.
 func (r *recorder) run() {

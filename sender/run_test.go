@@ -10,14 +10,25 @@ import (
 	"mailblast/store"
 )
 
+// A setup is a run's options, and its only server.
+type setup struct {
+	Options
+	Server
+}
+
 // options are a small run's.
-func options(connections int) Options {
-	return Options{Connections: connections, Batch: 5, Compose: compose}
+func options(connections int) setup {
+	return setup{Options{Batch: 5, Compose: compose}, Server{Name: "fake:25", Connections: connections}}
+}
+
+func (o setup) run(work, claim context.Context, q Queue, t Transport) error {
+	o.Transport = t
+	return Run(work, claim, q, []Server{o.Server}, o.Options)
 }
 
 // run is Run with nobody to stop it.
-func run(q Queue, t Transport, o Options) error {
-	return Run(context.Background(), context.Background(), q, t, o)
+func run(q Queue, t Transport, o setup) error {
+	return o.run(context.Background(), context.Background(), q, t)
 }
 
 // What becomes of a recipient by what happens to the first try of its message, whether that is the first on its session or

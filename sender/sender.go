@@ -1,5 +1,5 @@
 // Package sender drains a queue: it claims recipients, has their messages composed, and carries them to a server over
-// several sessions at once, writing down what becomes of each.
+// several sessions at once, or to several servers, writing down what becomes of each.
 //
 // One goroutine, the feeder, owns the schedule: it claims rows in batches and hands them out. Workers each own a session
 // and send one message after the other, the envelope of the next one travelling with the end of this one. One
@@ -7,12 +7,16 @@
 // into its next transaction. No message's last byte leaves before the recorder has answered that its begin is
 // durable.
 //
+// Each server has a lane of its own: its workers, its speed and its troubles. One that cannot be used is left out, and the others
+// take the messages; when none is left the run stops.
+//
 // Stopping goes the same way: the feeder claims no more, the workers finish what they hold, the recorder writes it down,
 // and what was claimed and not begun goes back to the queue.
 package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -45,7 +49,6 @@ type Session interface {
 	Chunking() bool
 	Push(m *Message) error
 	Answer() (stage reply.Stage, r reply.Reply, err error)
-	Server() string
 	Broken() bool
 	Quit()  // politely
 	Close() // at once; may be called by another goroutine
@@ -65,34 +68,27 @@ type Compose func(store.Job) (Message, error)
 
 // Options say how to drain. The zero value of a field means what its comment says.
 type Options struct {
-	Connections           int                                         // 1
-	MessagesPerConnection int                                         // 0: no limit
-	Pipeline              int                                         // messages under way at a time on a connection, where the server does chunking; 1
-	Batch                 int                                         // rows claimed at a time; 100
-	Attempts              int                                         // until a recipient is given up; 5
-	BackoffMin            time.Duration                               // until the second attempt, then doubled; 1m
-	BackoffMax            time.Duration                               // 4h
-	Limits                Limits                                      // nil: none, as fast as the server takes it
-	Rate                  float64                                     // messages a second that the server was found to take before; 0: not known
-	Window                int                                         // connections that it was found to let in; 0: not known
-	PerDomain             int                                         // messages to one domain of recipients at a time; 0: no limit but what is found
-	DomainLimits          func(domain string) Limits                  // nil: none
-	Wait                  time.Duration                               // how long to stay for recipients that are due later
-	Open                  func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
-	Limit                 int                                         // at most so many messages are tried; 0: no limit
-	Compose               func() Compose
-	Replies               *reply.Classifier // nil: one without rules of the user's own
-	Log                   *slog.Logger
-	Stats                 *Stats // is kept up to date for whoever shows progress; may be nil
+	Batch        int                                         // rows claimed at a time; 100
+	Attempts     int                                         // until a recipient is given up; 5
+	BackoffMin   time.Duration                               // until the second attempt, then doubled; 1m
+	BackoffMax   time.Duration                               // 4h
+	PerDomain    int                                         // messages to one domain of recipients at a time; 0: no limit but what is found
+	DomainLimits func(domain string) Limits                  // nil: none
+	Wait         time.Duration                               // how long to stay for recipients that are due later
+	Open         func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
+	Limit        int                                         // at most so many messages are tried; 0: no limit
+	Compose      func() Compose
+	Replies      *reply.Classifier // nil: one without rules of the user's own
+	Log          *slog.Logger
+	Stats        *Stats // is kept up to date for whoever shows progress; may be nil
 }
 
 // Stats counts what this run did. A deferred recipient is counted each time.
 type Stats struct {
 	Sent, Failed, Deferred, InDoubt, Connections atomic.Int64
 
-	// What was found out about the server, when Run has returned; 0: there is no limit.
-	Rate   float64
-	Window int
+	// What was found out about the servers, in the order in which they were given, when Run has returned.
+	Servers []ServerStats
 }
 
 // A StopError is why Run stopped although recipients are queued that could have been tried.
@@ -111,31 +107,41 @@ func (e *StopError) Error() string {
 
 func (e *StopError) Unwrap() error { return e.Err }
 
-// Run drains q until nothing is left that is due within o.Wait. It returns nil then; a *StopError when the server
-// cannot be used, or when claim ended or o.Limit was reached before that; any other error when the queue cannot be
+// Run drains q over the servers, of which there is at least one, until nothing is left that is due within o.Wait. It returns nil then; a
+// *StopError when no server can be used, or when claim ended or o.Limit was reached before that; any other error when the queue cannot be
 // written.
 //
 // Two contexts: when claim ends, no further message is begun, and those under way are finished. When work ends too,
 // connections are cut, and messages whose reply is awaited are in doubt. What happened is written down even then.
-func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
+func Run(work, claim context.Context, q Queue, servers []Server, o Options) error {
 	o = o.withDefaults()
 	claim, cancel := context.WithCancelCause(claim)
 	defer cancel(nil)
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
-		Options: o, queue: q, transport: t, work: work, claim: claim, cancel: cancel,
-		// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and a batch that waits for its domains.
-		jobs: make(chan store.Job, max(1, o.Batch-o.Connections)), settled: make(chan struct{}, 1), pace: newPace(o), gate: newGate(o), domains: newDomains(o),
+		Options: o, queue: q, work: work, claim: claim, cancel: cancel,
+		settled: make(chan struct{}, 1), domains: newDomains(o), turns: turns{changed: make(chan struct{})},
 	}
 	e.offering, e.enough = context.WithCancelCause(claim)
 	defer e.enough(nil)
 	e.recorder = newRecorder(e)
 
+	for _, s := range servers {
+		l := newLane(e, s)
+		e.lanes = append(e.lanes, l)
+		if len(servers) > 1 {
+			l.pace.hold, l.Log = holdMost, l.Log.With("server", l.Name)
+		}
+		for range l.Connections {
+			e.workers = append(e.workers, &worker{lane: l, compose: composers(l)})
+		}
+	}
+	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and a
+	// batch that waits for its domains.
+	e.jobs = make(chan store.Job, max(1, o.Batch-len(e.workers)))
+
 	var recording, working sync.WaitGroup
 	recording.Go(e.recorder.run)
-	for range o.Connections {
-		e.workers = append(e.workers, &worker{engine: e, compose: composers(o)})
-	}
 	for _, w := range e.workers {
 		working.Go(w.run)
 	}
@@ -149,8 +155,11 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 	e.recorder.end()
 	recording.Wait()
 	var returned error
-	o.Stats.Rate, returned = e.pace.end(context.WithoutCancel(work))
-	o.Stats.Window = e.gate.found()
+	for _, l := range e.lanes {
+		stats, err := l.stats(context.WithoutCancel(work))
+		o.Stats.Servers = append(o.Stats.Servers, stats)
+		returned = errors.Join(returned, err)
+	}
 	if fatal := e.recorder.failed; fatal != nil {
 		return fatal
 	}
@@ -161,16 +170,15 @@ func Run(work, claim context.Context, q Queue, t Transport, o Options) error {
 }
 
 // composers are as many as there are messages at a time that are composed and not sent.
-func composers(o Options) []Compose {
-	all := make([]Compose, max(3, min(o.Pipeline, groupMost)))
+func composers(l *lane) []Compose {
+	all := make([]Compose, max(3, min(l.Pipeline, groupMost)))
 	for i := range all {
-		all[i] = o.Compose()
+		all[i] = l.Compose()
 	}
 	return all
 }
 
 func (o Options) withDefaults() Options {
-	o.Connections = max(o.Connections, 1)
 	if o.Batch == 0 {
 		o.Batch = 100
 	}
@@ -199,7 +207,6 @@ func (o Options) withDefaults() Options {
 type engine struct {
 	Options
 	queue       Queue
-	transport   Transport
 	work, claim context.Context
 	cancel      context.CancelCauseFunc // ends claim, with the reason
 	offering    context.Context         // ends with claim, or when no more may be offered; what has leave goes on
@@ -208,22 +215,14 @@ type engine struct {
 	settled     chan struct{}           // signals that outcomes were recorded, or that something parked may go
 	held        atomic.Int64            // jobs handed out whose outcome is not recorded yet
 	returned    atomic.Int64            // jobs put back untried
-	pace        *pace
-	gate        *gate
 	domains     *domains
-	aside       time.Time    // when the last of what was put aside is due,
-	hasty       bool         // and whether the last claim brought nothing else; touched by the feeder only, both
-	perSession  atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
+	aside       time.Time // when the last of what was put aside is due,
+	hasty       bool      // and whether the last claim brought nothing else; touched by the feeder only, both
 	recorder    *recorder
-	workers     []*worker
-	refusals    atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
-	up          atomic.Int64 // sessions that are open
-	warned      atomic.Int64 // the most failures in a row that were logged, since the last message that was sent
-}
-
-// stop ends the run for a reason that only a person can mend.
-func (e *engine) stop(reason string, err error) {
-	e.cancel(&StopError{Reason: reason, Err: err})
+	lanes       []*lane
+	lanesMu     sync.Mutex
+	turns       turns
+	workers     []*worker // of all lanes
 }
 
 // stopped is the error for why no more was claimed.
@@ -256,7 +255,7 @@ func (e *engine) feed() (err error) {
 		}
 		limited := n <= 0
 		if e.domains.parked >= e.Batch {
-			e.domains.shed(time.Now(), e.Batch, e.up.Load() > 0, func(jobs []parkedJob, d time.Duration) {
+			e.domains.shed(time.Now(), e.Batch, e.Stats.Connections.Load() > 0, func(jobs []parkedJob, d time.Duration) {
 				for _, j := range jobs {
 					e.putAside(j.Job, d)
 				}

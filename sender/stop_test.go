@@ -37,7 +37,7 @@ func TestStopAndGoOn(t *testing.T) {
 				if after == 0 {
 					stop(interrupted)
 				}
-				err := Run(context.Background(), claim, q, s, o)
+				err := o.run(context.Background(), claim, q, s)
 				var stopped *StopError
 				if after < 30 && (!errors.As(err, &stopped) || !errors.Is(err, interrupted)) {
 					t.Errorf("error %v", err)
@@ -87,7 +87,7 @@ func TestCut(t *testing.T) {
 					}
 					time.AfterFunc(35*time.Second, func() { cut(errors.New("cut off")) })
 					var stopped *StopError
-					if err := Run(work, claim, q, s, options(1)); !errors.As(err, &stopped) {
+					if err := options(1).run(work, claim, q, s); !errors.As(err, &stopped) {
 						t.Errorf("error %v", err)
 					}
 					if d := time.Since(start); d != 35*time.Second {
@@ -204,7 +204,7 @@ func TestOthersCarryOn(t *testing.T) {
 				time.AfterFunc(5*time.Minute, func() { cut(cutOff) })
 				o := options(2)
 				o.MessagesPerConnection = 1 // so that neither message goes with the other one
-				if err := Run(work, work, q, s, o); !errors.Is(err, cutOff) {
+				if err := o.run(work, work, q, s); !errors.Is(err, cutOff) {
 					t.Errorf("error %v, want none before the cut", err)
 				}
 			})

@@ -34,7 +34,7 @@ func (w *worker) stream(first *task) {
 				w.doubtful(a.task, a.err)
 				lost = a.err
 			case a.stage == reply.Rset: // the server was not ready for it
-				w.putBack(a.Job)
+				w.untried(a.task)
 				lost = &reply.Error{Stage: a.stage, Reply: a.reply}
 			default:
 				w.answered(a.task, a.stage, a.reply)
@@ -46,7 +46,7 @@ func (w *worker) stream(first *task) {
 		if len(w.under) > 0 {
 			continue
 		}
-		if w.over {
+		if w.over && w.session != nil {
 			w.session.Close()
 		}
 		if lost != nil || len(answers) == 0 || w.session == nil || w.session.Broken() {
@@ -82,7 +82,7 @@ func (w *worker) push(group []*task) (pushed []*task, err error) {
 		kept := <-t.kept
 		switch {
 		case err != nil:
-			w.putBack(t.Job)
+			w.untried(t)
 			continue
 		case !kept:
 			w.notBegun(t)
@@ -95,7 +95,7 @@ func (w *worker) push(group []*task) (pushed []*task, err error) {
 		case err == nil:
 			pushed = append(pushed, t)
 		case errors.As(err, &e) && e.Stage == reply.Mail:
-			w.putBack(t.Job) // nothing of it was written
+			w.untried(t) // nothing of it was written
 		default:
 			w.unfinished(t, err)
 		}

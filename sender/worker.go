@@ -33,7 +33,7 @@ const (
 
 // A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
 type worker struct {
-	*engine
+	*lane
 	compose []Compose // in turn: a message must not be written over before it was sent
 	turn    int
 
@@ -42,7 +42,6 @@ type worker struct {
 	upcoming atomic.Pointer[task]
 
 	session  Session
-	server   string      // of the session, or the last one
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
 	under    []*task     // pushed over it and not answered, the oldest first
@@ -51,7 +50,7 @@ type worker struct {
 	pass     pass        // for the message that is composed next
 	failures int         // of the server in a row
 
-	sentBefore int64 // messages that all workers had sent when the failures began
+	sentBefore int64 // messages that all workers of the server had sent when the failures began
 }
 
 // A task is a job with its message.
@@ -83,6 +82,9 @@ func (w *worker) run() {
 // content the server waits, or nil when this one came to an end before that. It reports false when there is nothing more
 // to do.
 func (w *worker) start() (*task, bool) {
+	if until, out := w.out(); out {
+		return nil, w.stayOut(until)
+	}
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
 		return nil, false
 	}
@@ -91,20 +93,25 @@ func (w *worker) start() (*task, bool) {
 		return nil, w.sleep(gatePoll) == nil
 	}
 	t := w.upcoming.Swap(nil)
-	if t != nil && !w.pace.holds(t.pass) && !w.mayOffer() {
-		w.putBack(t.Job)
-		return nil, true
+	if t != nil && !w.pace.holds(t.pass) {
+		w.pace.unsent()
+		if !w.mayOffer(t.Job) {
+			return nil, true
+		}
 	}
 	if t == nil {
 		if w.offering.Err() != nil {
 			return nil, false
 		}
+		// Where others could take the message it does not wait for a server that had trouble.
+		if w.failures > 0 && w.othersTake() && !w.dial() {
+			return nil, true
+		}
 		j, ok := w.take()
 		if !ok {
 			return nil, false
 		}
-		if !w.mayOffer() {
-			w.putBack(j)
+		if !w.mayOffer(j) {
 			return nil, true
 		}
 		if t = w.prepare(j); t == nil {
@@ -112,7 +119,7 @@ func (w *worker) start() (*task, bool) {
 		}
 	}
 	if w.claim.Err() != nil || !w.dial() {
-		w.putBack(t.Job)
+		w.untried(t)
 		return nil, true
 	}
 	t.offered = time.Now()
@@ -125,6 +132,22 @@ func (w *worker) start() (*task, bool) {
 		return nil, true
 	}
 	return t, true
+}
+
+// stayOut waits while the server is left out. It reports false when that is for the rest of the run.
+func (w *worker) stayOut(until time.Time) bool {
+	w.returnUpcoming()
+	w.hangUp()
+	if until.IsZero() {
+		<-w.offering.Done()
+		return false
+	}
+	if w.sleep(time.Until(until)) != nil {
+		return false
+	}
+	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
+	w.comeBack(time.Now())
+	return true
 }
 
 // send sends the content of current, for which the server waits, as soon as its begin is recorded, together with the envelope
@@ -199,8 +222,14 @@ func (w *worker) send(current *task) *task {
 func (w *worker) unsent(t *task) {
 	if t != nil {
 		t.begun()
-		w.putBack(t.Job)
+		w.untried(t)
 	}
+}
+
+// untried puts a message back for which there was leave, and gives the leave back to the quotas.
+func (w *worker) untried(t *task) {
+	w.pace.unsent()
+	w.putBack(t.Job)
 }
 
 // begun waits for the answer to t's begin if there is one to come: nothing else is recorded of a job before that.
@@ -221,7 +250,7 @@ func (w *worker) ready(t *task) bool {
 	case err != nil && (stage == reply.Mail || stage == reply.Rset):
 		// The connection was lost before the server had seen the recipient.
 		w.session.Close()
-		w.putBack(t.Job)
+		w.untried(t)
 		w.failed(err)
 	case err != nil:
 		w.broken(t, err)
@@ -244,6 +273,11 @@ func (w *worker) take() (store.Job, bool) {
 	if w.claim.Err() != nil {
 		return store.Job{}, false
 	}
+	w.at(&w.lane.turn.hungry, 1)
+	defer w.at(&w.lane.turn.hungry, -1)
+	if !w.awaitTurn(w.claim) {
+		return store.Job{}, false
+	}
 	var idle <-chan time.Time
 	if w.session != nil {
 		timer := time.NewTimer(idleMost)
@@ -263,20 +297,34 @@ func (w *worker) take() (store.Job, bool) {
 	}
 }
 
-// mayOffer waits until a message may be offered. If that takes too long, nobody offers any more.
-func (w *worker) mayOffer() bool {
+// mayOffer waits until the message of a job may be offered. If that takes too long the job is put back: for the others when it is only a
+// while, and else nobody offers any more over this server.
+func (w *worker) mayOffer(j store.Job) bool {
 	var err error
-	if w.pass, err = w.pace.wait(w.offering, w.sleep, int(w.held.Load())); err == nil {
+	if w.pass, err = w.pace.wait(w.offering, w.sleepForLimits, int(w.held.Load())); err == nil {
 		return true
 	}
+	w.putBack(j)
 	var stop *StopError
+	var later laterError
 	switch {
 	case errors.As(err, &stop):
-		w.enough(stop)
+		w.retire(stop, stop.Until, w.enough)
+	case errors.As(err, &later):
+		w.sleepForLimits(time.Duration(later))
 	case w.offering.Err() == nil:
 		w.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
 	return false
+}
+
+// sleepForLimits sleeps while the others need not wait for this server to take its part.
+func (w *worker) sleepForLimits(d time.Duration) error {
+	if d > 0 {
+		w.at(&w.lane.turn.waiting, 1)
+		defer w.at(&w.lane.turn.waiting, -1)
+	}
+	return w.sleep(d)
 }
 
 // next is a job that is there now and may be offered now, composed; nil if there is none.
@@ -284,8 +332,12 @@ func (w *worker) next() *task {
 	if w.claim.Err() != nil || len(w.jobs) == 0 {
 		return nil
 	}
+	if _, out := w.out(); out || !w.myTurn(time.Now()) {
+		return nil
+	}
 	var ok bool
 	if w.pass, ok = w.pace.now(w.offering, int(w.held.Load())); !ok {
+		w.turnBack()
 		return nil
 	}
 	select {
@@ -295,6 +347,7 @@ func (w *worker) next() *task {
 		}
 		return w.prepare(j)
 	default:
+		w.turnBack()
 		w.pace.unsent()
 		return nil
 	}
@@ -304,7 +357,7 @@ func (w *worker) next() *task {
 func (w *worker) returnUpcoming() bool {
 	t := w.upcoming.Swap(nil)
 	if t != nil {
-		w.putBack(t.Job)
+		w.untried(t)
 	}
 	return t != nil
 }
@@ -314,6 +367,7 @@ func (w *worker) prepare(j store.Job) *task {
 	turn := (w.turn + 1) % len(w.compose)
 	m, err := w.compose[turn](j)
 	if err != nil {
+		w.pace.unsent()
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
 		return nil
 	}
@@ -340,14 +394,14 @@ func (w *worker) dial() bool {
 	if w.session != nil {
 		return true
 	}
-	s, err := w.transport.Dial(w.claim)
+	s, err := w.Transport.Dial(w.claim)
 	if err != nil {
 		if w.claim.Err() == nil && !w.refused(err) {
 			w.failed(err)
 		}
 		return false
 	}
-	w.session, w.server, w.carried, w.over = s, s.Server(), 0, false
+	w.session, w.carried, w.over = s, 0, false
 	w.unhook = context.AfterFunc(w.work, s.Close)
 	w.up.Add(1)
 	w.Stats.Connections.Add(1)
@@ -393,9 +447,10 @@ func (w *worker) refused(err error) bool {
 // nobody getting a message through meanwhile, or one that only a person can mend.
 func (w *worker) failed(err error) {
 	if w.failures == 0 {
-		w.sentBefore = w.Stats.Sent.Load()
+		w.sentBefore = w.sent.Load()
 	}
 	w.failures++
+	w.trouble()
 	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
 		w.hangUp()
 	}
@@ -403,12 +458,12 @@ func (w *worker) failed(err error) {
 	if errors.As(err, &e) && e.Final {
 		// Some servers say 5xx to one connection too many; the others go on.
 		if verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
-			w.stop("the server cannot be used", err)
+			w.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.cancel)
 			return
 		}
 	}
-	if w.failures >= failuresMost && w.Stats.Sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
-		w.stop("the server cannot be reached", err)
+	if w.failures >= failuresMost && w.sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
+		w.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.cancel)
 		return
 	}
 	// What happens to all workers at once is said once.
@@ -427,7 +482,7 @@ func (w *worker) broken(t *task, err error) {
 
 // unfinished records that the content of a message was not completed.
 func (w *worker) unfinished(t *task, err error) {
-	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.server}
+	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.Name}
 	w.again(&out, time.Now())
 	w.settle(out)
 }
@@ -441,7 +496,7 @@ func (w *worker) doubt(t *task, err error) {
 
 // doubtful records that only the server knows what became of a message.
 func (w *worker) doubtful(t *task, err error) {
-	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.server})
+	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.Name})
 }
 
 // lost ends a task whose begin was not recorded, because somebody else has changed or suppressed the row, or the queue cannot be
@@ -455,20 +510,19 @@ func (w *worker) lost(t *task) {
 // notBegun puts a message back whose begin was not recorded.
 func (w *worker) notBegun(t *task) {
 	w.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
-	w.putBack(t.Job)
+	w.untried(t)
 }
 
 // answered ends a task by the server's reply, and draws what follows from it for the others.
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
-	out, verdict, scope := w.decide(t.Job, stage, r, w.server, now)
+	out, verdict, scope := w.decide(t.Job, stage, r, w.Name, now)
 	if stage != reply.Mail && r.Code != 421 {
 		w.failures = 0 // it does talk about recipients
 	}
 	switch {
 	case out.State == store.Sent:
-		w.refusals.Store(0)
-		w.warned.Store(0)
+		w.works()
 		w.pace.accepted(t.offered, now)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
@@ -483,13 +537,16 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.refusals.Add(1) >= refusalsMost:
 		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
 		// does where the sender or the size is refused for good, as that would fail the whole list.
-		w.stop("the server refuses the messages for a reason that is not the recipients'", errors.New(r.String()))
+		w.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.cancel)
 	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
 		w.failed(&reply.Error{Stage: stage, Reply: r})
 	}
 	if out.State != store.Sent {
 		w.pace.unsent()
 		w.pace.answered(t.offered)
+	}
+	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && w.othersTake() {
+		out.Due = now // the recipient had no part in it
 	}
 	w.settle(out)
 }

@@ -259,8 +259,8 @@ type Server struct {
 	Rate        float64   // messages a second that it was found to take; 0: no limit was found
 	Connections int       // that it was found to let in; 0: no limit was found
 	Found       time.Time
-	WaitsFor    string // why nothing can be sent until then
-	WaitsUntil  time.Time
+	WaitsFor    string    // why nothing can be sent until then, or could be at the end of the last run
+	WaitsUntil  time.Time // zero: nobody knows
 }
 
 // Servers lists the servers over which messages were sent.

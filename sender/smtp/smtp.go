@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -43,8 +44,9 @@ type Config struct {
 	Security Security
 	// TLS may carry RootCAs and a ClientSessionCache. Nothing else of it is used: the certificate is always verified.
 	TLS                *tls.Config
-	Username, Password string // both or none
-	Helo               string // domain or address literal for EHLO
+	Username, Password string     // both or none
+	Helo               string     // domain or address literal for EHLO
+	SourceIP           netip.Addr // of this machine; zero: the system chooses
 	Timeouts           Timeouts
 	Replies            *reply.Classifier // nil: one without rules of the user's own
 }
@@ -84,14 +86,21 @@ func Dial(ctx context.Context, c Config) (*Session, error) {
 	timeouts := c.Timeouts.withDefaults()
 	server := net.JoinHostPort(c.Host, strconv.Itoa(c.Port))
 	dialer := net.Dialer{Timeout: timeouts.Connect}
+	if c.SourceIP.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.SourceIP, 0))
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", server)
 	if ctx.Err() != nil && err != nil {
 		return nil, &reply.Error{Stage: reply.Connect, Err: context.Cause(ctx)}
 	}
+	var unsuitable *net.AddrError
+	if errors.As(err, &unsuitable) && c.SourceIP.IsValid() {
+		return nil, &reply.Error{Stage: reply.Connect, Final: true, Err: err, Hint: fmt.Sprintf("the server has no address of the kind of source_ip %v (IPv4 or IPv6)", c.SourceIP)}
+	}
 	if err != nil {
 		return nil, &reply.Error{Stage: reply.Connect, Err: err, Hint: "check smtp.host and smtp.port, and that a firewall lets the connection out"}
 	}
-	s := &Session{tcp: conn, conn: conn, r: bufio.NewReaderSize(conn, readBuffer), server: server, timeouts: timeouts}
+	s := &Session{tcp: conn, conn: conn, r: bufio.NewReaderSize(conn, readBuffer), timeouts: timeouts}
 	stop := context.AfterFunc(ctx, s.Close)
 	err = s.open(ctx, c)
 	if !stop() {
@@ -273,7 +282,6 @@ type Session struct {
 	tcp        net.Conn
 	conn       net.Conn      // tcp, or TLS over it
 	r          *bufio.Reader // of conn
-	server     string
 	timeouts   Timeouts
 	extensions map[string]string
 
@@ -295,9 +303,6 @@ type Session struct {
 
 // readBuffer holds a few replies; a longer one grows in reply.Read, up to its bounds.
 const readBuffer = 4 << 10
-
-// Server is the host and port, for the record.
-func (s *Session) Server() string { return s.server }
 
 // Broken reports whether the session can carry no further message.
 func (s *Session) Broken() bool { return s.broken.Load() }

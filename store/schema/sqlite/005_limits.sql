@@ -1,5 +1,5 @@
 -- What was sent over each server, and how fast it takes messages: shared by all campaigns and processes that send over it.
--- A server is a host, a port and a user, as in "smtp.example.com:587 postbote".
+-- A server is a host, a port and, where there are, a user and a source address, as in "smtp.example.com:587 postbote from 192.0.2.1".
 CREATE TABLE server (
   name        TEXT PRIMARY KEY,
   first       INTEGER NOT NULL,            -- the first message, from which the days of a warm-up are counted

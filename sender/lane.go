@@ -1,0 +1,156 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A Server is one of those that a run sends over. The zero value of a field means what its comment says.
+type Server struct {
+	Name                  string // for the record and the log
+	Transport             Transport
+	Weight                int     // its part of the messages, while it can; 0, for all servers: whoever is free takes the next one
+	Connections           int     // 1
+	MessagesPerConnection int     // 0: no limit
+	Pipeline              int     // messages under way at a time on a connection, where the server does chunking; 1
+	Limits                Limits  // nil: none, as fast as the server takes it
+	Rate                  float64 // messages a second that it was found to take before; 0: not known
+	Window                int     // connections that it was found to let in; 0: not known
+}
+
+// ServerStats is what a run found out about a server.
+type ServerStats struct {
+	Name   string
+	Sent   int64
+	Rate   float64    // 0: there is no limit
+	Window int        // 0: there is no limit
+	Out    *StopError // why it was not sent over any more at the end; nil: it was
+}
+
+// A lane is what a run has for one of its servers: its workers, how fast they may be, and what they learned of it. What one server does
+// to its lane does nothing to the others. All lanes take from the same jobs. The fields are set before the goroutines start, or are safe for
+// all of them.
+type lane struct {
+	*engine
+	Server
+	Log        *slog.Logger // says which server it is about, where there are several
+	pace       *pace
+	gate       *gate
+	perSession atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
+	refusals   atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
+	up         atomic.Int64 // sessions that are open
+	sent       atomic.Int64
+	warned     atomic.Int64 // the most failures in a row that were logged, since the last message that was sent
+	told       atomic.Bool  // it was logged that the server is left out, and nothing was sent since
+	absence    absence      // guarded by engine.lanesMu
+	turn       turn         // guarded by engine.turns.mu
+}
+
+// An absence is that a server is left out.
+type absence struct {
+	why   *StopError // nil: it is not
+	until time.Time  // it is tried again then; zero: not in this run
+}
+
+// downFor is how long a server that cannot be reached is left to itself while there are others.
+const downFor = time.Minute
+
+func newLane(e *engine, s Server) *lane {
+	s.Connections = max(s.Connections, 1)
+	return &lane{engine: e, Server: s, pace: newPace(s, e.Options), gate: newGate(s), Log: e.Log}
+}
+
+// stats are the lane's when its workers have ended.
+func (l *lane) stats(ctx context.Context) (s ServerStats, err error) {
+	rate, err := l.pace.end(ctx)
+	return ServerStats{Name: l.Name, Sent: l.sent.Load(), Rate: rate, Window: l.gate.found(), Out: l.absence.why}, err
+}
+
+// retire leaves the server out until a time, or with none, for the rest of the run. When none is left the run stops: stop is called with the
+// reasons of all.
+func (l *lane) retire(why *StopError, until time.Time, stop func(error)) {
+	l.lanesMu.Lock()
+	defer l.lanesMu.Unlock()
+	if l.absence.why != nil {
+		return
+	}
+	l.absence = absence{why, until}
+	if l.isOneOfSeveral() && !l.told.Swap(true) {
+		l.Log.Warn("this server is left out", "reason", why.Error())
+	}
+	for _, other := range l.lanes {
+		if other.absence.why == nil {
+			return
+		}
+	}
+	stop(l.allOut())
+}
+
+// allOut is why no server is left. The caller holds lanesMu.
+func (e *engine) allOut() *StopError {
+	first := e.lanes[0].absence.why
+	all := &StopError{}
+	var reasons []string
+	same := true
+	for _, l := range e.lanes {
+		why := l.absence.why
+		reasons = append(reasons, fmt.Sprintf("%s: %v", l.Name, why))
+		same = same && why.Error() == first.Error()
+		if !why.Until.IsZero() && (all.Until.IsZero() || why.Until.Before(all.Until)) {
+			all.Until = why.Until
+		}
+	}
+	if same {
+		return first
+	}
+	all.Reason = "no server is left: " + strings.Join(reasons, "; ")
+	return all
+}
+
+// out reports whether the server is left out while there are others, and until when.
+func (l *lane) out() (until time.Time, out bool) {
+	if !l.isOneOfSeveral() {
+		return until, false
+	}
+	l.lanesMu.Lock()
+	defer l.lanesMu.Unlock()
+	return l.absence.until, l.absence.why != nil
+}
+
+// comeBack ends an absence whose time is over.
+func (l *lane) comeBack(now time.Time) {
+	l.lanesMu.Lock()
+	defer l.lanesMu.Unlock()
+	if until := l.absence.until; !until.IsZero() && !now.Before(until) {
+		l.absence.why = nil
+	}
+}
+
+// works notes that a message was sent.
+func (l *lane) works() {
+	l.sent.Add(1)
+	l.refusals.Store(0)
+	l.warned.Store(0)
+	l.told.Store(false)
+}
+
+func (e *engine) isOneOfSeveral() bool { return len(e.lanes) > 1 }
+
+// othersTake reports whether another server could take what this one does not.
+func (l *lane) othersTake() bool {
+	if !l.isOneOfSeveral() {
+		return false
+	}
+	l.lanesMu.Lock()
+	defer l.lanesMu.Unlock()
+	for _, other := range l.lanes {
+		if other != l && other.absence.why == nil {
+			return true
+		}
+	}
+	return false
+}

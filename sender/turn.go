@@ -1,0 +1,120 @@
+package sender
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Turns keep the servers' parts of the messages in proportion to their weights, for as long as they can take them: a server that is ahead
+// waits for those that are behind, but not for one that is left out, waits for its limits, has trouble, or has taken nothing for a
+// second. What such a server does not take is the others' for good: it is not made up for.
+type turns struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed when somebody may have got a turn
+}
+
+// A turn is a lane's part.
+type turn struct {
+	taken   float64   // messages, divided by the weight
+	last    time.Time // one was taken; zero: never, or there was trouble since
+	hungry  int       // workers that have nothing to do
+	waiting int       // workers that wait for the limits
+	idle    bool      // it could not take its part lately
+}
+
+const (
+	// turnsAhead is by how many messages a server may be ahead, so that connections need not wait for each other at every message.
+	turnsAhead = 4
+
+	turnPatience = time.Second
+)
+
+// takes reports whether the lane takes its part. The caller holds turns.mu.
+func (l *lane) takes(now time.Time) bool {
+	t := &l.turn
+	if _, out := l.out(); out || t.waiting > 0 {
+		return false
+	}
+	return t.hungry > 0 || now.Sub(t.last) < turnPatience
+}
+
+// myTurn takes a turn, if it is the lane's.
+func (l *lane) myTurn(now time.Time) bool {
+	if l.Weight == 0 || !l.isOneOfSeveral() {
+		return true
+	}
+	l.turns.mu.Lock()
+	defer l.turns.mu.Unlock()
+	part := 1 / float64(l.Weight)
+	least, others := 0.0, false
+	for _, other := range l.lanes {
+		if other == l {
+			continue
+		}
+		if !other.takes(now) {
+			other.turn.idle = true
+		} else if !other.turn.idle && (!others || other.turn.taken < least) {
+			least, others = other.turn.taken, true
+		}
+	}
+	if others && l.turn.idle {
+		l.turn.taken = max(l.turn.taken, least)
+	}
+	if others && l.turn.taken+part > least+turnsAhead*part {
+		return false
+	}
+	l.turn.idle, l.turn.last = false, now
+	l.turn.taken += part
+	close(l.turns.changed)
+	l.turns.changed = make(chan struct{})
+	return true
+}
+
+// turnBack gives a turn back for which there was no job, or no leave.
+func (l *lane) turnBack() {
+	if l.Weight == 0 {
+		return
+	}
+	l.turns.mu.Lock()
+	defer l.turns.mu.Unlock()
+	l.turn.taken -= 1 / float64(l.Weight)
+}
+
+// trouble notes that the server cannot be relied upon, so that others do not wait for it.
+func (l *lane) trouble() {
+	if l.Weight == 0 {
+		return
+	}
+	l.turns.mu.Lock()
+	defer l.turns.mu.Unlock()
+	l.turn.last = time.Time{}
+}
+
+// at counts a worker in or out of one of the lane's states.
+func (l *lane) at(n *int, by int) {
+	if l.Weight == 0 {
+		return
+	}
+	l.turns.mu.Lock()
+	defer l.turns.mu.Unlock()
+	*n += by
+}
+
+// awaitTurn waits for the lane's turn and takes it.
+func (l *lane) awaitTurn(ctx context.Context) bool {
+	for {
+		l.turns.mu.Lock()
+		changed := l.turns.changed
+		l.turns.mu.Unlock()
+		if l.myTurn(time.Now()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-time.After(turnPatience / 10): // others may have come to a standstill
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
