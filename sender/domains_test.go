@@ -2,10 +2,12 @@ package sender
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"mailblast/sender/reply"
 	"mailblast/store"
 )
 
@@ -159,5 +161,91 @@ func TestGreylisting(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		s.verify(q, 300, nil)
+	})
+}
+
+// A slowServer takes its time for some recipients.
+type slowServer struct {
+	*server
+	takes func(to string) time.Duration
+}
+
+type slowSession struct {
+	Session
+	takes func(to string) time.Duration
+	to    string
+}
+
+func (s slowServer) Dial(ctx context.Context) (Session, error) {
+	v, err := s.server.Dial(ctx)
+	return &slowSession{Session: v, takes: s.takes}, err
+}
+
+func (s *slowSession) Send(m, next *Message) (bool, error) {
+	s.to = m.To
+	return s.Session.Send(m, next)
+}
+
+func (s *slowSession) Result() (reply.Reply, error) {
+	time.Sleep(s.takes(s.to))
+	return s.Session.Result()
+}
+
+// The list begins with ten thousand rows of one domain, which hangs or takes its time for each message: the others go by, with
+// half of the connections at the least.
+func TestSlowDomainFirst(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"slow": 2 * time.Second, "hangs": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const first, others, connections = 10_000, 1000, 10
+				const quick = 100 * time.Millisecond
+				q := domainQueue{newQueue(t, first+others, "process"), 10, first}
+				isFirst := map[string]bool{}
+				for n := range first {
+					isFirst[address(n)] = true
+				}
+				var sent atomic.Int64
+				s := slowServer{newServer(t, nil, nil), func(to string) time.Duration {
+					if isFirst[to] {
+						return takes
+					}
+					sent.Add(1)
+					return quick
+				}}
+				work, cut := context.WithCancel(context.Background())
+				done := make(chan error)
+				o := options(connections)
+				o.Batch = 100
+				go func() { done <- o.run(work, work, q, s) }()
+				const within = 10*time.Second + others*quick/(connections/2)
+				time.Sleep(within)
+				if n := sent.Load(); n != others {
+					t.Errorf("%d of the %d others were sent in %v", n, others, within)
+				}
+				cut()
+				<-done
+			})
+		})
+	}
+}
+
+// What was put aside comes back in the same run, also for who does not want to wait, and is as if it had not been claimed.
+func TestAsideComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const recipients = 2500
+		q := domainQueue{newQueue(t, recipients, "process"), 10, recipients - 10}
+		s := newServer(t, nil, nil)
+		o := options(4)
+		o.Batch, o.Wait, o.PerDomain = 100, 0, 1
+		slow := slowServer{s, func(string) time.Duration { return time.Millisecond }}
+		if err := run(q, slow, o); err != nil {
+			t.Fatal(err)
+		}
+		s.verify(q.queue, recipients, nil)
+		for a, row := range q.rows(t) {
+			if row.Attempts != 1 {
+				t.Errorf("%s: %d attempts", a, row.Attempts)
+			}
+		}
 	})
 }
