@@ -81,6 +81,10 @@ func TestServerGoesAway(t *testing.T) {
 			if len(report.Recipients) != len(list) {
 				t.Errorf("%d recipients in the report", len(report.Recipients))
 			}
+			stays.mu.Lock()
+			defer stays.mu.Unlock()
+			goes.mu.Lock()
+			defer goes.mu.Unlock()
 			doubt := 0
 			for _, r := range report.Recipients {
 				took := map[string]int{"stays": stays.taken[r.Email], "goes": goes.taken[r.Email]}

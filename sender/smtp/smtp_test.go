@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -313,5 +315,33 @@ func TestQuit(t *testing.T) {
 				t.Errorf("broken %v, and the server got %q", s.Broken(), server.rest)
 			}
 		})
+	}
+}
+
+// A connection comes from the address that was asked for.
+func TestSourceIP(t *testing.T) {
+	for _, c := range []struct{ listen, from string }{{"127.0.0.1:0", "127.0.0.2"}, {"[::1]:0", "::1"}} {
+		l, err := net.Listen("tcp", c.listen)
+		if err != nil {
+			t.Logf("there is no %s here: %v", c.listen, err)
+			continue
+		}
+		defer l.Close()
+		came := make(chan string, 1)
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came <- conn.RemoteAddr().(*net.TCPAddr).IP.String()
+			conn.Close()
+		}()
+		at := l.Addr().(*net.TCPAddr)
+		if _, err := Dial(t.Context(), Config{Host: at.IP.String(), Port: at.Port, Security: None, Helo: "client.example", SourceIP: netip.MustParseAddr(c.from)}); err == nil {
+			t.Error("there is a session with a server that said nothing")
+		}
+		if got := <-came; got != c.from {
+			t.Errorf("the connection came from %s, want %s", got, c.from)
+		}
 	}
 }
