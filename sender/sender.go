@@ -261,7 +261,7 @@ func (e *engine) feed() (err error) {
 				}
 			})
 		}
-		if e.domains.parked >= e.Batch || e.hasty {
+		if n = min(n, e.Batch-e.domains.parked); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
