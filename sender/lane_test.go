@@ -122,6 +122,34 @@ func TestOneServerFails(t *testing.T) {
 	}
 }
 
+// A hanging server takes connections and says nothing.
+type hanging struct{}
+
+func (hanging) Dial(ctx context.Context) (Session, error) {
+	<-ctx.Done()
+	return nil, &reply.Error{Stage: reply.Connect, Err: ctx.Err()}
+}
+
+// No message waits for a server that hangs, nor does the end of the run.
+func TestServerHangs(t *testing.T) {
+	for _, weight := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(t, 100, "process")
+			servers := several(3, newServer(t, nil, nil))
+			servers = append(servers, Server{Name: "hangs", Transport: hanging{}, Connections: 3, Weight: weight})
+			servers[0].Weight = weight
+			start := time.Now()
+			if err := Run(context.Background(), context.Background(), q, servers, options(0).Options); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("it took %v", took)
+			}
+			once(t, q, 100, servers[:1])
+		})
+	}
+}
+
 // A server that comes up again is sent over again.
 func TestServerComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

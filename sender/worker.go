@@ -103,8 +103,8 @@ func (w *worker) start() (*task, bool) {
 		if w.offering.Err() != nil {
 			return nil, false
 		}
-		// Where others could take the message it does not wait for a server that had trouble.
-		if w.failures > 0 && w.othersTake() && !w.dial() {
+		// Where others could take the message it does not wait for a server that is not known to be well: one may hang for minutes.
+		if (w.failures > 0 || w.up.Load() == 0) && w.othersTake() && !w.dial() {
 			return nil, true
 		}
 		j, ok := w.take()
