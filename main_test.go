@@ -70,6 +70,10 @@ func cmdSink(ts *testscript.TestScript, _ bool, args []string) {
 		case "-auth":
 			options.Username, options.Password, _ = strings.Cut(args[1], ":")
 			args = args[1:]
+		case "-latency":
+			latency, err := time.ParseDuration(args[1])
+			ts.Check(err)
+			options.Latency, args = latency, args[1:]
 		case "-host":
 			host, args = args[1], args[1:]
 		case "-tls":

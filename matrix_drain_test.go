@@ -19,6 +19,7 @@ import (
 
 	"mailblast/cmd"
 	"mailblast/sender"
+	"mailblast/sender/reply"
 	"mailblast/sender/sink"
 	"mailblast/sender/smtp"
 	"mailblast/store"
@@ -28,6 +29,7 @@ import (
 type liarSite struct {
 	server, client *tls.Config
 	small, large   [][]byte // content
+	replies        *reply.Classifier
 }
 
 func newLiarSite(t *testing.T) *liarSite {
@@ -42,6 +44,9 @@ func newLiarSite(t *testing.T) *liarSite {
 	// More than the buffers of a connection take.
 	piece := []byte(strings.Repeat(strings.Repeat("x", 998)+"\r\n", 1000))
 	s.large = slices.Repeat([][]byte{piece}, 10)
+	// It reads its rules at the first refusal, which takes long enough for another connection to take all that is left.
+	s.replies = reply.NewClassifier(nil)
+	s.replies.Classify(reply.Rcpt, 550, "5.1.1", "no such user")
 	return s
 }
 
@@ -109,7 +114,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 	case "AUTH":
 		d.config.Username, d.config.Password = "user", "secret"
 	}
-	d.options = sender.Options{BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
+	d.options = sender.Options{Replies: s.replies, BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
 		return func(j store.Job) (sender.Message, error) {
 			m := sender.Message{From: "from-" + j.Address, To: j.Address, Content: s.small}
 			if l.stage == "body" && j.Address == target {

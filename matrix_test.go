@@ -245,7 +245,7 @@ func TestOthersGoOn(t *testing.T) {
 					d.finish(t)
 				}
 				if !d.liar.told || strings.Contains(log.String(), "timeout") {
-					t.Errorf("the others did not go on: told %v, %s", d.liar.told, &log)
+					t.Errorf("the others did not go on: told %v, first %s, target %s, %s", d.liar.told, d.journal.of(first), d.journal.of(target), &log)
 				}
 				for _, a := range list {
 					want := []string{"sent", "back sent", "later sent"}
