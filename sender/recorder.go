@@ -110,7 +110,7 @@ const (
 
 // gather waits until there is something worth writing, and reports false when there is nothing and will be nothing. A
 // transaction costs nearly as much for one begin as for twenty, so the first ones wait for those of the other connections, for at
-// most twice as long as the last transaction took. To wait for half of them only was no faster on a quick disk, at more
+// most as long as the last transaction took. To wait for half of them only was no faster on a quick disk, at more
 // processor time, and a fifth slower on one that syncs in 5 ms.
 func (r *recorder) gather() bool {
 	var timer <-chan time.Time

@@ -136,8 +136,12 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 			e.workers = append(e.workers, &worker{lane: l, compose: composers(l)})
 		}
 	}
-	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and a
-	// batch that waits for its domains.
+	// No more rows are claimed than two batches, and for each connection those under way, the next one, and the last one while its outcome is
+	// written down. What the workers compose ahead is taken off the buffer.
+	e.heldMost = 2 * o.Batch
+	for _, w := range e.workers {
+		e.heldMost += max(3, w.Pipeline+2)
+	}
 	e.jobs = make(chan store.Job, max(1, o.Batch-len(e.workers)))
 
 	var recording, working sync.WaitGroup
@@ -213,7 +217,8 @@ type engine struct {
 	enough      context.CancelCauseFunc // ends offering, with the reason
 	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
 	settled     chan struct{}           // signals that outcomes were recorded, or that something parked may go
-	held        atomic.Int64            // jobs handed out whose outcome is not recorded yet
+	held        atomic.Int64            // jobs claimed whose outcome is not recorded yet,
+	heldMost    int                     // and how many there are at most
 	returned    atomic.Int64            // jobs put back untried
 	domains     *domains
 	aside       time.Time // when the last of what was put aside is due,
@@ -261,7 +266,9 @@ func (e *engine) feed() (err error) {
 				}
 			})
 		}
-		if n = min(n, e.Batch-e.domains.parked); e.hasty {
+		// What was put aside is claimed until that is recorded.
+		full := int(held) >= e.heldMost || e.domains.parked >= e.Batch
+		if n = min(n, e.Batch-e.domains.parked, e.heldMost-int(held)); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
@@ -278,7 +285,7 @@ func (e *engine) feed() (err error) {
 			}
 		}
 		if len(jobs) == 0 {
-			more, err := e.idle(held, free, limited)
+			more, err := e.idle(held, free, limited, full)
 			if err != nil || !more {
 				return err
 			}
@@ -361,7 +368,7 @@ func (e *engine) finish() error {
 
 // idle waits until there may be something to claim, or something parked is free, or with limited, until a job comes back untried. It reports false
 // when there is nothing to wait for.
-func (e *engine) idle(held int64, free time.Time, limited bool) (more bool, err error) {
+func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool, err error) {
 	counts, due, err := e.queue.Pending(e.claim)
 	if err != nil {
 		if e.claim.Err() != nil {
@@ -382,8 +389,8 @@ func (e *engine) idle(held int64, free time.Time, limited bool) (more bool, err 
 	case limited:
 	case e.hasty:
 		timer, e.hasty = time.After(asidePause), false
-	case e.domains.parked >= e.Batch:
-		timer = time.After(slowAfter / 5) // some of it may have to make room
+	case full:
+		timer = time.After(slowAfter / 5) // some of what is parked may have to make room
 	case worth:
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}

@@ -104,9 +104,9 @@ func (r *run) do(ctx context.Context, kills int) (done result, err error) {
 	underWay := max(2, r.pipeline)
 	done.bound = underWay*r.connections*done.kills + max(1, r.pipeline)*int(r.server.Counts().Dropped)
 	if r.reboot {
-		// All that was claimed is. That is two batches at most, one that waits for others of its domain, and for each
-		// connection the message on its way, the next one, and the last one while its outcome is being written down.
-		done.bound = (3*r.connections + 3*r.batch) * done.cuts
+		// All that was claimed is. That is two batches at most, and for each connection the message on its way, the next
+		// one, and the last one while its outcome is being written down.
+		done.bound = (3*r.connections + 2*r.batch) * done.cuts
 	}
 	if done.doubt > done.bound {
 		done.find("doubt", "%d are in doubt, the bound is %d", done.doubt, done.bound)
