@@ -88,7 +88,7 @@ func TestSortedByDomain(t *testing.T) {
 		go func() { done <- o.run(work, claim, q, s) }()
 		for range 5 {
 			time.Sleep(time.Second)
-			if n := len(q.rows(t, store.Claimed, store.Sending)); n > 2*o.Batch+3*o.Connections {
+			if n := len(q.rows(t, store.Claimed, store.Sending)); n > 3*o.Batch+3*o.Connections {
 				t.Errorf("%d rows are claimed", n)
 			}
 		}

@@ -18,6 +18,7 @@ type recorder struct {
 	mu     sync.Mutex
 	next   group // what gathers
 	ended  bool
+	hurry  bool          // nobody has anything to do but wait for what is recorded
 	wake   chan struct{} // there is something in next, or enough
 	took   time.Duration // the last transaction; touched only by run
 	slow   atomic.Bool   // it took longer than most messages do
@@ -54,6 +55,13 @@ func (r *recorder) finish(o store.Outcome) {
 	r.mu.Lock()
 	r.next.finishes = append(r.next.finishes, o)
 	r.signal(len(r.next.finishes) == 1 || len(r.next.finishes) >= finishesMost)
+}
+
+// hurried says whether outcomes are written at once, as the feeder waits for them, or with begins.
+func (r *recorder) hurried(yes bool) {
+	r.mu.Lock()
+	r.hurry = yes
+	r.signal(yes)
 }
 
 // end lets run end when all that came before is written.
@@ -93,7 +101,7 @@ func (r *recorder) run() {
 }
 
 const (
-	// finishesWait is how long outcomes wait for begins to be written with. Nobody waits for them, and until they are written
+	// finishesWait is how long outcomes that nobody waits for wait for begins to be written with. Until they are written
 	// their rows count as sending: what dies meanwhile is in doubt, within the bound.
 	finishesWait = 5 * time.Millisecond
 
@@ -117,12 +125,12 @@ func (r *recorder) gather() bool {
 	begun := false
 	for {
 		r.mu.Lock()
-		begins, finishes, enough, ended := len(r.next.begins), len(r.next.finishes), r.enough(), r.ended
+		begins, finishes, enough, hurry, ended := len(r.next.begins), len(r.next.finishes), r.enough(), r.hurry, r.ended
 		r.mu.Unlock()
 		switch {
 		case ended:
 			return begins+finishes > 0
-		case begins > 0 && enough, finishes >= finishesMost:
+		case begins > 0 && enough, begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
 			return true
 		case begins > 0 && !begun:
 			begun = true

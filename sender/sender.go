@@ -136,12 +136,8 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 			e.workers = append(e.workers, &worker{lane: l, compose: composers(l)})
 		}
 	}
-	// No more rows are claimed than two batches, and for each connection those under way, the next one, and the last one while its outcome is
-	// written down. What the workers compose ahead is taken off the buffer.
-	e.heldMost = 2 * o.Batch
-	for _, w := range e.workers {
-		e.heldMost += max(3, w.Pipeline+2)
-	}
+	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and those
+	// of a slow domain that go back to the queue at that moment.
 	e.jobs = make(chan store.Job, max(1, o.Batch-len(e.workers)))
 
 	var recording, working sync.WaitGroup
@@ -217,8 +213,7 @@ type engine struct {
 	enough      context.CancelCauseFunc // ends offering, with the reason
 	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
 	settled     chan struct{}           // signals that outcomes were recorded, or that something parked may go
-	held        atomic.Int64            // jobs claimed whose outcome is not recorded yet,
-	heldMost    int                     // and how many there are at most
+	held        atomic.Int64            // jobs claimed whose outcome is not recorded yet
 	returned    atomic.Int64            // jobs put back untried
 	domains     *domains
 	aside       time.Time // when the last of what was put aside is due,
@@ -266,9 +261,8 @@ func (e *engine) feed() (err error) {
 				}
 			})
 		}
-		// What was put aside is claimed until that is recorded.
-		full := int(held) >= e.heldMost || e.domains.parked >= e.Batch
-		if n = min(n, e.Batch-e.domains.parked, e.heldMost-int(held)); e.hasty {
+		full := e.domains.parked >= e.Batch
+		if n = min(n, e.Batch-e.domains.parked); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
@@ -404,6 +398,8 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 		defer ticker.Stop()
 		stuck = ticker.C
 	}
+	e.recorder.hurried(true)
+	defer e.recorder.hurried(false)
 	for {
 		select {
 		case <-timer:
