@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailblast/store"
@@ -15,7 +16,8 @@ import (
 // How many a domain may have is found as Postfix finds its concurrency: one begins with few, and every job that comes to
 // an end makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
 // to hang when it has many may keep as many connections waiting as it had; to prevent that, a list with one large domain would have
-// to leave connections unused.
+// to leave connections unused. Those that are found to be slow have half of the connections, all together, while the workers have enough
+// without them.
 //
 // What is parked is claimed, and no more than a batch of it is kept: a list may begin with ten thousand rows of one slow domain. When
 // that much is there, those whose domain has kept them waiting for long go back to the queue for a while, and so do, until it has room
@@ -25,8 +27,11 @@ type domains struct {
 	limits func(domain string) Limits // nil: none
 	mu     sync.Mutex                 // guards all, and busy and window of each
 	all    map[string]*domain
-	parked int       // touched by the feeder only, as is what is not guarded
-	looked time.Time // for slow ones
+	busy   int           // of all
+	up     *atomic.Int64 // connections that are open
+	parked int           // touched by the feeder only, as is what is not guarded
+	looked time.Time     // for slow ones,
+	slow   []*domain     // and these were
 }
 
 type domain struct {
@@ -49,13 +54,14 @@ const (
 	windowFirst = 2 // jobs of a domain of which nothing is known
 	windowMost  = 1 << 20
 	domainsMost = 10_000 // are remembered, besides those that are busy
+	takenAhead  = 3      // jobs that a worker holds: of the message that is sent, the next, and the one after it
 
 	slowAfter = time.Second      // a domain that keeps jobs parked for so long is slow
 	asideMost = 10 * time.Second // its jobs go back to the queue for so long at most
 )
 
 func newDomains(o Options) *domains {
-	return &domains{most: o.PerDomain, limits: o.DomainLimits, all: map[string]*domain{}}
+	return &domains{most: o.PerDomain, limits: o.DomainLimits, all: map[string]*domain{}, up: &o.Stats.Connections}
 }
 
 // get finds a domain, or begins one.
@@ -95,7 +101,7 @@ func (d *domains) forget(now time.Time) {
 // admit takes one job's worth of a domain, or says that it has to be parked, and if that is for a rate, until when.
 func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool, err error) {
 	d.mu.Lock()
-	room := v.busy < v.window && (d.most == 0 || v.busy < d.most)
+	room := v.busy < v.window && (d.most == 0 || v.busy < d.most) && !(v.slow && d.slowHaveEnough())
 	d.mu.Unlock()
 	if !room || now.Before(v.until) {
 		return false, nil
@@ -112,8 +118,24 @@ func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool,
 	}
 	d.mu.Lock()
 	v.busy++
+	d.busy++
 	d.mu.Unlock()
 	return true, nil
+}
+
+// slowHaveEnough says that slow domains have half of the connections, and the workers as much as they take at a time. The caller holds mu.
+func (d *domains) slowHaveEnough() bool {
+	up := int(d.up.Load())
+	if d.busy < takenAhead*up {
+		return false
+	}
+	busy := 0
+	for _, v := range d.slow {
+		if v.slow {
+			busy += v.busy
+		}
+	}
+	return busy >= max(1, up/2)
 }
 
 // done notes that an admitted job came to an end. It reports whether another one waits for that.
@@ -122,6 +144,7 @@ func (d *domains) done(name string) bool {
 	defer d.mu.Unlock()
 	v := d.all[name]
 	v.busy--
+	d.busy--
 	v.ended++
 	v.window = min(v.window+1, windowMost)
 	return len(v.parked) > 0
@@ -144,7 +167,7 @@ func (d *domains) shed(now time.Time, most int, up bool, aside func(jobs []parke
 	d.looked = now
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var slow []*domain
+	d.slow = d.slow[:0]
 	for _, v := range d.all {
 		if !up {
 			for i := range v.parked {
@@ -152,11 +175,11 @@ func (d *domains) shed(now time.Time, most int, up bool, aside func(jobs []parke
 			}
 		}
 		if v.slow = len(v.parked) > 0 && now.Sub(v.parked[0].since) >= slowAfter; v.slow {
-			slow = append(slow, v)
+			d.slow = append(d.slow, v)
 		}
 	}
-	for _, v := range slow {
-		keep := min(len(v.parked), most/2/len(slow))
+	for _, v := range d.slow {
+		keep := min(len(v.parked), most/2/len(d.slow))
 		// Half as long as those will take that are kept, by what it did lately.
 		v.aside = asideMost
 		if v.ended > 0 {

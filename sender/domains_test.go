@@ -11,19 +11,22 @@ import (
 	"mailblast/store"
 )
 
-// domainQueue spreads the recipients over domains: by is how many there are. The first rows are of another one.
+// domainQueue spreads the recipients over domains: by is how many there are. The first rows are of others, of which there are firsts.
 type domainQueue struct {
 	*queue
-	by    int
-	first int64
+	by     int
+	first  int64
+	firsts int64
 }
 
 func (q domainQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
 	jobs, err := q.queue.Claim(ctx, n)
 	for i := range jobs {
-		if jobs[i].Domain = "first.example"; jobs[i].ID > q.first {
-			jobs[i].Domain = string(rune('a'+jobs[i].ID%int64(q.by))) + ".example"
+		of, before := int64(q.by), ""
+		if jobs[i].ID <= q.first {
+			of, before = q.firsts, "first-"
 		}
+		jobs[i].Domain = before + string(rune('a'+jobs[i].ID%of)) + ".example"
 	}
 	return jobs, err
 }
@@ -32,7 +35,7 @@ func (q domainQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
 func TestOneDomainHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const recipients = 1000
-		q := domainQueue{newQueue(t, recipients, "process"), 10, 0}
+		q := domainQueue{newQueue(t, recipients, "process"), 10, 0, 0}
 		scripts := map[string][]string{}
 		for n := range recipients {
 			if (n+1)%10 == 0 { // rows are numbered from 1
@@ -74,7 +77,7 @@ func TestOneDomainHangs(t *testing.T) {
 func TestSortedByDomain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const recipients, hanging = 2500, 1500
-		q := domainQueue{newQueue(t, recipients, "process"), 10, hanging}
+		q := domainQueue{newQueue(t, recipients, "process"), 10, hanging, 1}
 		scripts := map[string][]string{}
 		for n := range hanging {
 			scripts[address(n)] = []string{"hang rcpt"}
@@ -107,7 +110,7 @@ func TestSortedByDomain(t *testing.T) {
 // A domain's rate holds for it, and holds up nobody else.
 func TestDomainRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := domainQueue{newQueue(t, 200, "process"), 2, 0}
+		q := domainQueue{newQueue(t, 200, "process"), 2, 0, 0}
 		s := newServer(t, nil, nil)
 		o := options(4)
 		at := map[string][]time.Time{}
@@ -191,15 +194,21 @@ func (s *slowSession) Result() (reply.Reply, error) {
 	return s.Session.Result()
 }
 
-// The list begins with ten thousand rows of one domain, which hangs or takes its time for each message: the others go by, with
+// The list begins with ten thousand rows of a domain or a few, which hang or take their time for each message: the others go by, with
 // half of the connections at the least.
 func TestSlowDomainFirst(t *testing.T) {
-	for name, takes := range map[string]time.Duration{"slow": 2 * time.Second, "hangs": time.Hour} {
+	for name, c := range map[string]struct {
+		takes   time.Duration
+		domains int64
+	}{
+		"slow": {2 * time.Second, 1}, "two slow": {2 * time.Second, 2},
+		"hangs": {time.Hour, 1}, "two hang": {time.Hour, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const first, others, connections = 10_000, 1000, 10
 				const quick = 100 * time.Millisecond
-				q := domainQueue{newQueue(t, first+others, "process"), 10, first}
+				q := domainQueue{newQueue(t, first+others, "process"), 10, first, c.domains}
 				isFirst := map[string]bool{}
 				for n := range first {
 					isFirst[address(n)] = true
@@ -207,7 +216,7 @@ func TestSlowDomainFirst(t *testing.T) {
 				var sent atomic.Int64
 				s := slowServer{newServer(t, nil, nil), func(to string) time.Duration {
 					if isFirst[to] {
-						return takes
+						return c.takes
 					}
 					sent.Add(1)
 					return quick
@@ -233,7 +242,7 @@ func TestSlowDomainFirst(t *testing.T) {
 func TestAsideComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const recipients = 2500
-		q := domainQueue{newQueue(t, recipients, "process"), 10, recipients - 10}
+		q := domainQueue{newQueue(t, recipients, "process"), 10, recipients - 10, 1}
 		s := newServer(t, nil, nil)
 		o := options(4)
 		o.Batch, o.Wait, o.PerDomain = 100, 0, 1
