@@ -32,18 +32,31 @@ type domains struct {
 	parked int           // touched by the feeder only, as is what is not guarded
 	looked time.Time     // for slow ones,
 	slow   []*domain     // and these were
+	halved time.Time     // served of each
 }
 
 type domain struct {
 	busy, window int
 	parked       []parkedJob
-	slow         bool          // it kept those waiting that were parked,
-	aside        time.Duration // and so long its further ones go back to the queue
-	ended        int           // jobs since counted
-	counted      time.Time
-	pace         *pace // nil: no rate
+	served       service
+	slow         bool          // it kept those waiting that were parked:
+	keep         int           // no more are parked than these, the others go back to the queue,
+	gap          time.Duration // at this distance,
+	back         time.Time     // the last until then
+	pace         *pace         // nil: no rate
 	until        time.Time
 }
+
+// A service is how long servers took for a number of messages.
+type service struct {
+	took time.Duration
+	n    float64
+}
+
+func (s *service) add(o service) { s.took, s.n = s.took+o.took, s.n+o.n }
+
+// mean is that of one message; zero: nothing is known.
+func (s service) mean() time.Duration { return time.Duration(float64(s.took) / max(s.n, 1)) }
 
 type parkedJob struct {
 	store.Job
@@ -56,12 +69,12 @@ const (
 	domainsMost = 10_000 // are remembered, besides those that are busy
 	takenAhead  = 3      // jobs that a worker holds: of the message that is sent, the next, and the one after it
 
-	slowAfter = time.Second      // a domain that keeps jobs parked for so long is slow
+	slowAfter = time.Second      // a domain that keeps jobs parked for so long, and takes longer than others for each, is slow
 	asideMost = 10 * time.Second // its jobs go back to the queue for so long at most
 )
 
 func newDomains(o Options) *domains {
-	return &domains{most: o.PerDomain, limits: o.DomainLimits, all: map[string]*domain{}, up: &o.Stats.Connections}
+	return &domains{most: o.PerDomain, limits: o.DomainLimits, all: map[string]*domain{}, up: &o.Stats.Connections, halved: time.Now()}
 }
 
 // get finds a domain, or begins one.
@@ -73,7 +86,7 @@ func (d *domains) get(name string) *domain {
 		if len(d.all) >= domainsMost {
 			d.forget(time.Now())
 		}
-		v = &domain{window: windowFirst, counted: time.Now()}
+		v = &domain{window: windowFirst}
 		if d.limits != nil {
 			if l := d.limits(name); l != nil {
 				v.pace = &pace{limits: l}
@@ -123,29 +136,30 @@ func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool,
 	return true, nil
 }
 
-// slowHaveEnough says that slow domains have half of the connections, and the workers as much as they take at a time. The caller holds mu.
+// slowHaveEnough says that slow domains have half of the connections, and the others need the rest: each connection has something to do, or
+// as much as it takes at a time while no others are there. The caller holds mu.
 func (d *domains) slowHaveEnough() bool {
-	up := int(d.up.Load())
-	if d.busy < takenAhead*up {
-		return false
-	}
-	busy := 0
+	up, busy := int(d.up.Load()), 0
 	for _, v := range d.slow {
 		if v.slow {
 			busy += v.busy
 		}
 	}
-	return busy >= max(1, up/2)
+	enough := up
+	if busy == d.busy {
+		enough = takenAhead * up
+	}
+	return busy >= max(1, up/2) && d.busy >= enough
 }
 
-// done notes that an admitted job came to an end. It reports whether another one waits for that.
-func (d *domains) done(name string) bool {
+// done notes that an admitted job came to an end, and what the server did for it. It reports whether another one waits for that.
+func (d *domains) done(name string, by service) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	v := d.all[name]
 	v.busy--
 	d.busy--
-	v.ended++
+	v.served.add(by)
 	v.window = min(v.window+1, windowMost)
 	return len(v.parked) > 0
 }
@@ -158,38 +172,64 @@ func (d *domains) park(v *domain, j store.Job) {
 	d.parked++
 }
 
-// shed takes the jobs of slow domains off what is parked, so that half of most is left of them all together, and says for how long.
-// While no session is up, no domain can be blamed.
-func (d *domains) shed(now time.Time, most int, up bool, aside func(jobs []parkedJob, d time.Duration)) {
+// shed takes the jobs of slow domains off what is parked, so that half of most is left of them all together. Up is since when there are
+// sessions: for what was before no domain can be blamed. Waiting is how long messages to a domain wait for the server already.
+func (d *domains) shed(now time.Time, most int, up time.Time, waiting map[string]service, aside func(store.Job, time.Time)) {
 	if now.Sub(d.looked) < slowAfter/10 {
 		return
 	}
 	d.looked = now
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var all service
+	for name, v := range d.all {
+		all.add(v.served)
+		all.add(waiting[name])
+	}
 	d.slow = d.slow[:0]
-	for _, v := range d.all {
-		if !up {
-			for i := range v.parked {
-				v.parked[i].since = now
-			}
-		}
-		if v.slow = len(v.parked) > 0 && now.Sub(v.parked[0].since) >= slowAfter; v.slow {
+	for name, v := range d.all {
+		own := v.served
+		own.add(waiting[name])
+		late := !up.IsZero() && len(v.parked) > 0 && now.Sub(later(v.parked[0].since, up)) >= slowAfter
+		blamed := v.pace != nil || own.n > 0 && own.mean() >= all.mean()*9/10
+		if v.slow = late && blamed || v.slow && now.Before(v.back); v.slow {
 			d.slow = append(d.slow, v)
 		}
 	}
+	since := now.Sub(d.halved)
+	half := since >= slowAfter
 	for _, v := range d.slow {
-		keep := min(len(v.parked), most/2/len(d.slow))
-		// Half as long as those will take that are kept, by what it did lately.
-		v.aside = asideMost
-		if v.ended > 0 {
-			v.aside = max(slowAfter/2, min(asideMost, now.Sub(v.counted)*time.Duration(keep)/time.Duration(2*v.ended)))
+		v.keep = most / 2 / len(d.slow)
+		if half || v.gap == 0 {
+			v.gap = min(asideMost, time.Duration(float64(since)/max(v.served.n, 1))) // half of what was served before is in it
 		}
-		v.ended, v.counted = 0, now
-		d.parked -= len(v.parked) - keep
-		aside(v.parked[keep:], v.aside)
-		v.parked = v.parked[:keep]
+		for len(v.parked) > v.keep {
+			last := len(v.parked) - 1
+			aside(v.parked[last].Job, v.comeBack(now))
+			v.parked = v.parked[:last]
+			d.parked--
+		}
 	}
+	if half {
+		d.halved = now
+		for _, v := range d.all {
+			v.served.took, v.served.n = v.served.took/2, v.served.n/2
+		}
+	}
+}
+
+// comeBack says when a job of a slow domain that goes back to the queue is due again: they come twice as quickly as it took jobs lately.
+func (v *domain) comeBack(now time.Time) time.Time {
+	v.back = later(v.back, now.Add(slowAfter/2)).Add(v.gap)
+	if most := now.Add(asideMost); v.back.After(most) {
+		v.back = most
+	}
+	return v.back
+}
+
+// recovered ends that a domain is slow, when it takes what is claimed and none of its jobs has to come back.
+func (v *domain) recovered(now time.Time) {
+	v.slow = v.slow && now.Before(v.back)
 }
 
 // release hands out what is parked and may go now. It returns when there may be more, zero if that depends on jobs that come to an end.

@@ -201,7 +201,7 @@ func TestSlowDomainFirst(t *testing.T) {
 		takes   time.Duration
 		domains int64
 	}{
-		"slow": {2 * time.Second, 1}, "two slow": {2 * time.Second, 2},
+		"slow": {2 * time.Second, 1}, "two slow": {2 * time.Second, 2}, "four slow": {2 * time.Second, 4},
 		"hangs": {time.Hour, 1}, "two hang": {time.Hour, 2},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -208,13 +208,14 @@ type engine struct {
 	Options
 	queue       Queue
 	work, claim context.Context
-	cancel      context.CancelCauseFunc // ends claim, with the reason
-	offering    context.Context         // ends with claim, or when no more may be offered; what has leave goes on
-	enough      context.CancelCauseFunc // ends offering, with the reason
-	jobs        chan store.Job          // from the feeder to the workers; closed by the feeder
-	settled     chan struct{}           // signals that outcomes were recorded, or that something parked may go
-	held        atomic.Int64            // jobs claimed whose outcome is not recorded yet
-	returned    atomic.Int64            // jobs put back untried
+	cancel      context.CancelCauseFunc   // ends claim, with the reason
+	offering    context.Context           // ends with claim, or when no more may be offered; what has leave goes on
+	enough      context.CancelCauseFunc   // ends offering, with the reason
+	jobs        chan store.Job            // from the feeder to the workers; closed by the feeder
+	settled     chan struct{}             // signals that outcomes were recorded, or that something parked may go
+	held        atomic.Int64              // jobs claimed whose outcome is not recorded yet
+	returned    atomic.Int64              // jobs put back untried
+	firstUp     atomic.Pointer[time.Time] // since when there are sessions, if there are
 	domains     *domains
 	aside       time.Time // when the last of what was put aside is due,
 	hasty       bool      // and whether the last claim brought nothing else; touched by the feeder only, both
@@ -255,11 +256,7 @@ func (e *engine) feed() (err error) {
 		}
 		limited := n <= 0
 		if e.domains.parked >= e.Batch {
-			e.domains.shed(time.Now(), e.Batch, e.Stats.Connections.Load() > 0, func(jobs []parkedJob, d time.Duration) {
-				for _, j := range jobs {
-					e.putAside(j.Job, d)
-				}
-			})
+			e.domains.shed(time.Now(), e.Batch, e.upSince(), e.waiting(), e.putAside)
 		}
 		full := e.domains.parked >= e.Batch
 		if n = min(n, e.Batch-e.domains.parked); e.hasty {
@@ -303,10 +300,10 @@ func (e *engine) feed() (err error) {
 					e.takeBack(jobs[i+1:])
 					return nil
 				}
-				v.slow = false
-			case v.slow:
+				v.recovered(time.Now())
+			case v.slow && len(v.parked) >= v.keep:
 				aside++
-				e.putAside(j, v.aside)
+				e.putAside(j, v.comeBack(time.Now()))
 			default:
 				e.domains.park(v, j)
 			}
@@ -320,8 +317,7 @@ func (e *engine) feed() (err error) {
 const asidePause = 10 * time.Millisecond
 
 // putAside gives a job of a slow domain back to the queue for a while.
-func (e *engine) putAside(j store.Job, d time.Duration) {
-	due := time.Now().Add(d)
+func (e *engine) putAside(j store.Job, due time.Time) {
 	e.aside = later(e.aside, due)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
@@ -430,9 +426,30 @@ func (e *engine) release() {
 	}
 }
 
-// done notes that the workers have one job less, and wakes the feeder if it has another one for that.
-func (e *engine) done(j store.Job) {
-	if e.domains.done(j.Domain) {
+// upSince is since when there are sessions; zero: there are none.
+func (e *engine) upSince() (t time.Time) {
+	if first := e.firstUp.Load(); first != nil && e.Stats.Connections.Load() > 0 {
+		t = *first
+	}
+	return t
+}
+
+// waiting is how long messages to each domain wait for a server.
+func (e *engine) waiting() map[string]service {
+	all := map[string]service{}
+	for _, w := range e.workers {
+		if t := w.waits.Load(); t != nil {
+			s := all[t.Domain]
+			s.add(service{time.Since(t.since), 1})
+			all[t.Domain] = s
+		}
+	}
+	return all
+}
+
+// done notes that the workers have one job less, and what a server did for it, and wakes the feeder if it has another one for that.
+func (e *engine) done(j store.Job, by service) {
+	if e.domains.done(j.Domain, by) {
 		select {
 		case e.settled <- struct{}{}:
 		default:
@@ -442,7 +459,7 @@ func (e *engine) done(j store.Job) {
 
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
-	e.done(j)
+	e.done(j, service{})
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

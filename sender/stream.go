@@ -115,6 +115,7 @@ type answer struct {
 // closing it would lose what the server has said already.
 func (w *worker) answers(all bool) (got []answer) {
 	for _, t := range w.under {
+		w.await(t)
 		a := answer{task: t}
 		a.stage, a.reply, a.err = w.session.Answer()
 		got = append(got, a)

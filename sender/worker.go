@@ -41,6 +41,8 @@ type worker struct {
 	// away when the reply does not come and others have nothing to do.
 	upcoming atomic.Pointer[task]
 
+	waits atomic.Pointer[task] // the message for which the server's answer is awaited; for the feeder to see how long
+
 	session  Session
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
@@ -60,6 +62,7 @@ type task struct {
 	kept    chan bool // brings the recorder's answer to its begin; nil before that was asked for
 	pass    pass
 	offered time.Time
+	since   time.Time // when the server had nothing else to answer before it
 }
 
 func (w *worker) run() {
@@ -229,6 +232,7 @@ func (w *worker) unsent(t *task) {
 // untried puts a message back for which there was leave, and gives the leave back to the quotas.
 func (w *worker) untried(t *task) {
 	w.pace.unsent()
+	w.waits.CompareAndSwap(t, nil)
 	w.putBack(t.Job)
 }
 
@@ -241,6 +245,7 @@ func (t *task) begun() {
 
 // ready reads the server's answer to the envelope of t, and ends t unless the server waits for its content.
 func (w *worker) ready(t *task) bool {
+	w.await(t)
 	stage, r, err := w.session.Ready()
 	if err == nil && r.Code == 354 {
 		return true
@@ -258,6 +263,22 @@ func (w *worker) ready(t *task) bool {
 		w.answered(t, stage, r)
 	}
 	return false
+}
+
+// await notes that the server has nothing else to answer before t.
+func (w *worker) await(t *task) {
+	t.since = time.Now()
+	w.waits.Store(t)
+}
+
+// served is what the server did for a job that has ended.
+func (w *worker) served(j store.Job) service {
+	t := w.waits.Load()
+	if t == nil || t.ID != j.ID {
+		return service{}
+	}
+	w.waits.Store(nil)
+	return service{time.Since(t.since), 1}
 }
 
 // sleep sleeps for d unless offering ends. A session that would be idle for too long meanwhile is closed.
@@ -404,7 +425,10 @@ func (w *worker) dial() bool {
 	w.session, w.carried, w.over = s, 0, false
 	w.unhook = context.AfterFunc(w.work, s.Close)
 	w.up.Add(1)
-	w.Stats.Connections.Add(1)
+	if w.Stats.Connections.Add(1) == 1 {
+		now := time.Now()
+		w.firstUp.Store(&now)
+	}
 	return true
 }
 
@@ -573,7 +597,7 @@ func (w *worker) tooMuch(r reply.Reply) {
 
 // settle hands an outcome to the recorder and to whoever watches.
 func (w *worker) settle(out store.Outcome) {
-	w.done(out.Job)
+	w.done(out.Job, w.served(out.Job))
 	switch out.State {
 	case store.Sent:
 		w.Stats.Sent.Add(1)
