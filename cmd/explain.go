@@ -210,13 +210,13 @@ func (e *explainer) explain(line string) error {
 }
 
 // parseReply reads a reply on one line. Logs and people write those of several lines in several ways: the lines after the first may or may
-// not begin with the code.
+// not begin with the code, or are joined by spaces, or are missing.
 func parseReply(line string) (reply.Reply, error) {
 	if !startsWithCode(line) {
 		return parseCodeless(line)
 	}
 	lines := strings.Split(strings.ReplaceAll(line, `\n`, "\n"), "\n")
-	if len(lines) == 1 {
+	if len(lines) == 1 && (len(line) < 5 || line[3] != '-') {
 		return reply.Parse(line)
 	}
 	code := line[:3]

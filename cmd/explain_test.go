@@ -84,7 +84,7 @@ func TestExplainActions(t *testing.T) {
 }
 
 func TestExplainStandardInput(t *testing.T) {
-	out, problems, err := explain(t, "250 Ok\r\n\nhello\n199 no\n550 \x1b[31mno such user\n550-half\n", "--format", "json")
+	out, problems, err := explain(t, "250 Ok\r\n\nhello\n199 no\n550 \x1b[31mno such user\n550-\n", "--format", "json")
 	if code := ExitCode(err, io.Discard); code != exitUsage {
 		t.Errorf("bad lines, but exit code %d", code)
 	}
@@ -130,6 +130,7 @@ func TestExplainForms(t *testing.T) {
 		{`550 5.1.1 There is\n5.1.1 no such user`, "550 5.1.1 There is no such user", "hard_bounce"},
 		{`550 There is\nno such user`, "550 There is no such user", "hard_bounce"},
 		{`550-There is\n550-no such user`, "550 There is no such user", "hard_bounce"},
+		{`550-5.1.1 There is 550-5.1.1 no such user`, "550 5.1.1 There is 550-5.1.1 no such user", "hard_bounce"},
 		{"5.1.1 no such user", "5.1.1 no such user", "hard_bounce"},
 		{"host mx.example.com said: 5.2.2 mailbox full", "host mx.example.com said: 5.2.2 mailbox full", "transient"},
 		{"Rate limit exceeded", "Rate limit exceeded", "throttle"},

@@ -375,6 +375,7 @@ func TestWords(t *testing.T) {
 		{"Boîte pleine, code d'accès", "boite pleine code d acces", ""},
 		{"in 15 seconds, ID 7f3b2c at 192.0.2.1 12345", "in 15 seconds id # at # #", ""},
 		{"5.7.1 twice 5.1.1", "twice", "5.7.1"},
+		{"... Addressee unknown, relay=[192.0.2.1]", "addressee unknown # #", ""},
 		{`<"a b"@example.com> unknown`, "@ unknown", ""},
 		{"почта переполнена", "почта переполнена", ""},
 		{"", "", ""},

@@ -14,7 +14,7 @@ var lexicon = strings.NewReplacer(
 		mail ?address)`,
 	"{destinataire}", `
 		\b(?:destinataires?|adresse|utilisateur|compte|boite|empfanger\w*|benutzer|postfach|mailadresse|teilnehmer|usuario|
-		destinatario|cuenta|buzon|conta|caixa|utente|casella|indirizzo|uzytkownik|skrzynka|gebruiker|anvandare)`,
+		destinatario|persona|cuenta|buzon|conta|caixa|utente|casella|indirizzo|uzytkownik|skrzynka|gebruiker|anvandare)`,
 	// Whoever sends it, and what is theirs.
 	"{sender}", `
 		\b(?:senders?|sender address|sending|from|mailfrom|return path|reverse path|originat\w*|envelope from|helo|ehlo|
@@ -25,7 +25,7 @@ var lexicon = strings.NewReplacer(
 		deliverable|routable|present|listed|a valid|an active|local|live|defined|our customer)|does(?: not|
 		nt) (?:\w+ )?(?:exist|have|appear)|do not (?:\w+ )?(?:exist|have)|no longer|no more|non ?exist[ea]nt|inexist[ea]nt\w*|
 		inactive|invalid\w*|disabled|deactivated|de activated|discontinued|suspended|terminated|closed|expired|archive[de]e?|
-		deleted|removed|abandoned|retired|undeliverable|unroute?able|unavailable|has left|has moved)`,
+		deleted|removed|abandoned|retired|undeliverable|unroute?able|unava\w*able|has left|has moved)`,
 	"{inconnu}", `
 		(?:inconnu\w*|introuvable|existe pas|pas valide|invalide\b|non valid[eo]|ungultig\w*|invalid[oa]\b|no valid[oa]|unbekannt|nicht (?:gefunden|vorhanden|bekannt)|existiert nicht|
 		no existe|desconocid\w*|desconhecid\w*|nao existe|sconosciut\w*|inesistent\w*|inexistente|non esiste|nie istnieje|

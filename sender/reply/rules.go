@@ -126,7 +126,7 @@ var table = []rule{
 		text: `
 			\brelay\w*\b{near}(?:denied|deny|not|no|disallowed|prohibited|forbidden|refused|rejected|disabled|restricted|
 			unauthori[sz]ed|required|verboten|interdit)|\b(?:not|no|unable to|denied|can not|never|refuse\w*|reject\w*|invalid|
-			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|rcpthosts|not (?:a )?gateway\w*|anti ?relay`,
+			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|rcpthosts|not (?:a )?gateway\w*|anti ?relay|insecure (?:\w+ )?relay`,
 		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|in relay (?:recipient|domain)s?|relay (?:recipient|domain)s? (?:table|map)|user unknown|unknown user`,
 		why:    "this server does not send mail on for us: log in, or use the right server (RFC 3463 X.7.1; Postfix smtpd_relay_restrictions)",
 	},
@@ -148,7 +148,7 @@ var table = []rule{
 			outgoing mail|mail sending)\b (?:\w+ ){0,3}(?:denied|disabled|suspended|paused|not allowed|blocked|restricted)|
 			sender\b(?: [a-z@]+){0,4} account (?:is )?(?:suspended|disabled|blocked|locked)|storedrv submission|(?:blocked|barred) from sending|(?:unregistered|unconfigured|unverified) (?:sending )?(?:domain|sender)|not (?:allowed|permitted|
 			authori[sz]ed) to send(?: mails?| emails?| messages?)?$|tenant{near}(?:exceeded|blocked|threshold)|sandbox|
-			test purposes`,
+			test purposes|account (?:is )?not subscribed`,
 		unless: `{proof}|verification (?:is )?in progress|authenticate with|your{near}recipient`,
 		why:    "this account may not send, or not with this sender address (Amazon SES, SendGrid, Postfix reject_sender_login_mismatch, Exchange Online 5.7.60)",
 	},
@@ -173,7 +173,7 @@ var table = []rule{
 			folder) (?:is )?full|over ?quota|over (?:its |the |their |disk )?quota|quota(?: \w+){0,3} (?:exceed\w*|full|reached|
 			violat\w*|depass\w*|superad\w*)|{excess}(?: \w+){0,4} (?:quota|storage\b|disk space|mailbox|allocation)|quotaexceeded|
 			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|not enough (?:disk |storage )?space|
-			storage allocation|(?:mail ?box|inbox|account){near}(?:has no (?:free )?space|no space left|size limit)|
+			storage allocation|too many messages (?:on|in) (?:the |its |their )?(?:server|mail ?box|inbox)|(?:mail ?box|inbox|account){near}(?:has no (?:free )?space|no space left|size limit)|
 			{destinataire}{near}(?:plein\w*|voll\b|uberfullt|llen[oa]|pien[oa]|chei[oa]|pelna|vol\b|переполнен)|(?:cuota|quota|kontingent|cota){near}(?:excedid[oa]|superat[oa]|superad[oa]|uberschritten|depasse\w*)`,
 		unless: `
 			(?:message|mail|email|attachment) (?:size|is too|too)|\b(?:sending|send|sent|rate|hourly|connection|session|messages|
@@ -277,7 +277,7 @@ var table = []rule{
 			{sender}\b(?: [a-z@#]+){0,3} {gone}|{nosuch}(?: [a-z]+){0,2} (?:sender|from|return path|helo|ehlo|client|mail from)\b|
 			sender\b{near}(?:reject\w*|refus\w*|denied|not allowed|block\w*)|(?:reject\w*|refus\w*|denied|
 			block\w*) (?:\w+ )?sender|{sender}(?: [a-z@#]+){0,4} (?:no (?:a|mx|valid)|does not resolve|not resolve\w*)`,
-		unless: `from (?:@|#) (?:to|for) `,
+		unless: `from (?:@|#) (?:to|for) |your (?:\w+ )?recipient`,
 		why:    "what does not exist is the sender's, not the recipient's (RFC 3463 X.1.7, X.1.8)",
 	},
 	{
@@ -321,11 +321,12 @@ var table = []rule{
 		name: "recipient-unknown", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
 			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|{destinataire}{near}{inconnu}|{inconnu}{near}{destinataire}|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
-			address(?:es)?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|user|
-			account|one|body)\b(?: \w+){0,3} (?:here|name|found|match\w*)|no local (?:mail ?box|user)|no longer in use|(?:not|
+			address(?:es)?|addressees?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|user|
+			account|one|body)\b(?: \w+){0,3} (?:here|name|found|match\w*|available for)|no local (?:mail ?box|user)|no longer in use|(?:not|
 			no) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee)|
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
-			unknown ?user|user ?unknown|honeypot`,
+			unknown ?user|user ?unknown|honeypot|not in (?:\w+ ){0,3}(?:recipients?|user|rcpt\w*|valid\w*) (?:list|table|map)|no \w+ in (?:\w+ )?directory|
+			(?:nessun|ningun|aucun|kein)\w* {destinataire}`,
 		unless: `{doubt}`,
 		why:    "no such mailbox, or it was closed (RFC 3463 X.1.1, X.2.1)",
 	},

@@ -126,6 +126,8 @@ func (w *wordWriter) atom(s string) {
 	body = strings.TrimLeft(body, ".'-_=&~+")
 	switch {
 	case body == "":
+	case strings.HasPrefix(s, "relay="): // Sendmail names the host that it asked, as in its log: no word about relaying
+		w.word("#")
 	case strings.IndexByte(body, '@') >= 0:
 		w.word("@")
 	case statusLen(body) == len(body):
