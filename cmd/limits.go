@@ -31,28 +31,30 @@ func serverName(s *campaign.Server) string {
 	return name
 }
 
-// serversFor are a campaign's servers for the sender, and what is known about each.
-func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, known []store.Server, err error) {
+// serversFor are a campaign's servers for the sender, with what is known about each.
+func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, err error) {
 	for i := range f.Servers {
 		to := &f.Servers[i]
 		was, err := s.Server(ctx, serverName(to))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if time.Since(was.Found) > foundMost {
 			was.Rate, was.Connections = 0, 0
 		}
-		known = append(known, was)
 		all = append(all, sender.Server{
 			Name: to.Name, Transport: ts[i], Weight: to.Weight,
 			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection, Pipeline: to.Pipeline,
 			Limits: serverLimits{s, was.Name, "", limitsOf(to.Limits)}, Rate: was.Rate, Window: was.Connections,
+			Learned: func(ctx context.Context, found sender.ServerStats) error {
+				return s.SaveServer(ctx, learned(was, found))
+			},
 		})
 	}
-	return all, known, nil
+	return all, nil
 }
 
-// learned is what is known about a server after a run.
+// learned is what is known about a server in a run, or after it.
 func learned(was store.Server, found sender.ServerStats) store.Server {
 	was.Rate, was.Connections, was.WaitsFor, was.WaitsUntil = found.Rate, found.Window, "", time.Time{}
 	if out := found.Out; out != nil {

@@ -255,7 +255,7 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	}
 	defer cancel()
 	counts := c.Counts
-	servers, known, err := serversFor(context.WithoutCancel(ctx), s, f, ts)
+	servers, err := serversFor(context.WithoutCancel(ctx), s, f, ts)
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,7 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	var early *sender.StopError
 	errors.As(stopped, &early)
 	for i, found := range stats.Servers {
-		if err := s.SaveServer(work, learned(known[i], found)); err != nil {
+		if err := servers[i].Learned(work, found); err != nil {
 			p.log.Warn("what was found out about the server could not be written down", "server", found.Name, "error", err)
 		}
 	}

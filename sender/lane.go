@@ -20,15 +20,19 @@ type Server struct {
 	Limits                Limits  // nil: none, as fast as the server takes it
 	Rate                  float64 // messages a second that it was found to take before; 0: not known
 	Window                int     // connections that it was found to let in; 0: not known
+
+	// Learned is told what was found out, during the run too, so that one that is killed has learned something; nil: nobody is. After
+	// an error the run goes on.
+	Learned func(context.Context, ServerStats) error
 }
 
-// ServerStats is what a run found out about a server.
+// ServerStats is what a run has found out about a server by now, or by its end.
 type ServerStats struct {
 	Name   string
 	Sent   int64
 	Rate   float64    // 0: there is no limit
 	Window int        // 0: there is no limit
-	Out    *StopError // why it was not sent over any more at the end; nil: it was
+	Out    *StopError // why it is not sent over any more; nil: it is
 }
 
 // A lane is what a run has for one of its servers: its workers, how fast they may be, and what they learned of it. What one server does
@@ -64,10 +68,39 @@ func newLane(e *engine, s Server) *lane {
 	return &lane{engine: e, Server: s, pace: newPace(s, e.Options), gate: newGate(s), Log: e.Log}
 }
 
-// stats are the lane's when its workers have ended.
-func (l *lane) stats(ctx context.Context) (s ServerStats, err error) {
-	rate, err := l.pace.end(ctx)
-	return ServerStats{Name: l.Name, Sent: l.sent.Load(), Rate: rate, Window: l.gate.found(), Out: l.absence.why}, err
+// stats are the lane's.
+func (l *lane) stats() ServerStats {
+	l.lanesMu.Lock()
+	defer l.lanesMu.Unlock()
+	return ServerStats{Name: l.Name, Sent: l.sent.Load(), Rate: l.pace.found(), Window: l.gate.found(), Out: l.absence.why}
+}
+
+const (
+	// tellPoll is how often it is looked whether there is something to tell, and tellPause how long it is between two times that it is told.
+	tellPoll  = time.Second
+	tellPause = 10 * time.Second
+)
+
+// tell tells what was found out about the server whenever that has changed, until ctx ends.
+func (l *lane) tell(ctx context.Context) {
+	told := ServerStats{Rate: l.Rate, Window: l.Window}
+	var last time.Time
+	for sleep(ctx, tellPoll) == nil {
+		now := l.stats()
+		if now.news(told) && time.Since(last) >= tellPause {
+			last = time.Now()
+			if err := l.Learned(ctx, now); err == nil {
+				told = now
+			} else if ctx.Err() == nil {
+				l.Log.Warn("what was found out about the server could not be written down yet", "error", err)
+			}
+		}
+	}
+}
+
+// news reports whether more is known than before.
+func (s ServerStats) news(before ServerStats) bool {
+	return s.Rate != before.Rate || s.Window != before.Window || s.Out != before.Out
 }
 
 // retire leaves the server out until a time, or with none, for the rest of the run. When none is left the run stops: stop is called with the

@@ -244,18 +244,24 @@ func (p *pace) unsent() {
 	p.unused++
 }
 
-// end gives back what was not used, and returns what was found out.
-func (p *pace) end(ctx context.Context) (rate float64, err error) {
-	if p.limits != nil {
-		p.granting.Lock()
-		defer p.granting.Unlock()
-		if n := p.unused + p.grant.N - p.taken; n > 0 {
-			err = p.limits.Return(ctx, n)
-		}
+// end gives back what was not used.
+func (p *pace) end(ctx context.Context) error {
+	if p.limits == nil {
+		return nil
 	}
+	p.granting.Lock()
+	defer p.granting.Unlock()
+	if n := p.unused + p.grant.N - p.taken; n > 0 {
+		return p.limits.Return(ctx, n)
+	}
+	return nil
+}
+
+// found is the rate that the server was found to take; 0: no limit was found.
+func (p *pace) found() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.adaptive.found(), err
+	return p.adaptive.found()
 }
 
 // throttled makes everybody slow down, after a pause. It returns how long that is, and whether it is news.

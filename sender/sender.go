@@ -140,8 +140,15 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	// of a slow domain that go back to the queue at that moment.
 	e.jobs = make(chan store.Job, max(1, o.Batch-len(e.workers)))
 
-	var recording, working sync.WaitGroup
+	var recording, working, telling sync.WaitGroup
 	recording.Go(e.recorder.run)
+	learning, learned := context.WithCancel(work)
+	defer learned()
+	for _, l := range e.lanes {
+		if l.Learned != nil {
+			telling.Go(func() { l.tell(learning) })
+		}
+	}
 	for _, w := range e.workers {
 		working.Go(w.run)
 	}
@@ -151,14 +158,15 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	}
 	cancel(nil) // a worker that waits for a better moment has nothing to wait for
 	working.Wait()
+	learned()
+	telling.Wait()
 	e.release()
 	e.recorder.end()
 	recording.Wait()
 	var returned error
 	for _, l := range e.lanes {
-		stats, err := l.stats(context.WithoutCancel(work))
-		o.Stats.Servers = append(o.Stats.Servers, stats)
-		returned = errors.Join(returned, err)
+		o.Stats.Servers = append(o.Stats.Servers, l.stats())
+		returned = errors.Join(returned, l.pace.end(context.WithoutCancel(work)))
 	}
 	if fatal := e.recorder.failed; fatal != nil {
 		return fatal

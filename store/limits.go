@@ -294,9 +294,11 @@ func (s *Store) servers(ctx context.Context, name string) ([]Server, error) {
 	return all, explain(rows.Err())
 }
 
-// SaveServer writes down what was found out about a server.
+// SaveServer writes down what was found out about a server. That is not worth a sync: the next one, of something else, carries it along.
 func (s *Store) SaveServer(ctx context.Context, v Server) error {
-	return explain(s.write(ctx, func(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return explain(s.writeAs(ctx, "process", func(ctx context.Context) error {
 		now := time.Now()
 		if _, err := s.firstMessage(ctx, v.Name, now); err != nil {
 			return err
