@@ -271,10 +271,10 @@ func TestDoubtStaysWithItsServer(t *testing.T) {
 // What was found out is told while the run goes on, and again later if it could not be written down, which ends nothing.
 func TestLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(t, 100, "process")
+		q := newQueue(t, 1000, "process")
 		servers := several(5, newServer(t, nil, nil))
 		servers[0].Transport.(*server).letsIn = 2
-		servers[0].Limits = Spread(store.Rate{N: 5, Per: time.Second})
+		servers[0].Limits = Spread(store.Rate{N: 50, Per: time.Second})
 		start := time.Now()
 		var told []time.Duration
 		servers[0].Learned = func(_ context.Context, s ServerStats) error {
@@ -290,7 +290,7 @@ func TestLearned(t *testing.T) {
 		if err := Run(context.Background(), context.Background(), q, servers, options(0).Options); err != nil {
 			t.Fatal(err)
 		}
-		once(t, q, 100, servers)
+		once(t, q, 1000, servers)
 		if len(told) != 2 || told[0] > 2*tellPoll || told[1]-told[0] != tellPause {
 			t.Errorf("told after %v", told)
 		}
