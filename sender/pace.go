@@ -164,6 +164,9 @@ func (p *pace) leave(ctx context.Context, sleep func(time.Duration) error, want 
 		case err != nil && wait > p.hold:
 			return laterError(wait)
 		}
+		if err == nil && wait == 0 {
+			return nil // what has leave goes on, also where somebody else has just heard that there is no more
+		}
 		if slept := sleep(wait); slept != nil {
 			if err == nil {
 				p.unsent()
@@ -202,6 +205,7 @@ func (p *pace) take(ctx context.Context, at time.Time, most time.Duration, want 
 		if err := p.reserve(ctx, at, want); err != nil {
 			return 0, err
 		}
+		at = time.Now() // the grant is from a moment ago
 		if p.grant.N > 0 {
 			continue
 		}
