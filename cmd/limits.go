@@ -57,6 +57,9 @@ func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Tran
 // learned is what is known about a server in a run, or after it.
 func learned(was store.Server, found sender.ServerStats) store.Server {
 	was.Rate, was.Connections, was.WaitsFor, was.WaitsUntil = found.Rate, found.Window, "", time.Time{}
+	if found.Sent > 0 && was.First.IsZero() {
+		was.First = time.Now()
+	}
 	if out := found.Out; out != nil {
 		was.WaitsFor, was.WaitsUntil = out.Error(), out.Until
 	}
@@ -208,7 +211,10 @@ func limitWords(ctx context.Context, s *store.Store, server string, l campaign.L
 		if err != nil {
 			return nil, err
 		}
-		day := int(now.Sub(v.First) / (24 * time.Hour))
+		day := 0
+		if !v.First.IsZero() {
+			day = int(now.Sub(v.First) / (24 * time.Hour))
+		}
 		if q, ok := w.Quota(day); ok {
 			words = append(words, fmt.Sprintf("day %d of the warm-up", day+1))
 			quotas = append(quotas[:len(quotas):len(quotas)], q)

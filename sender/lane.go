@@ -98,9 +98,9 @@ func (l *lane) tell(ctx context.Context) {
 	}
 }
 
-// news reports whether more is known than before.
+// news reports whether more is known than before: that the server took a message at all is, too.
 func (s ServerStats) news(before ServerStats) bool {
-	return s.Rate != before.Rate || s.Window != before.Window || s.Out != before.Out
+	return s.Sent > 0 && before.Sent == 0 || s.Rate != before.Rate || s.Window != before.Window || s.Out != before.Out
 }
 
 // retire leaves the server out until a time, or with none, for the rest of the run. When none is left the run stops: stop is called with the

@@ -17,7 +17,7 @@ type Rate struct {
 type Limits struct {
 	Rates  []Rate
 	Quotas []Rate                          // of an hour or more
-	Warmup func(day int) (r Rate, ok bool) // the quota of a day, counted from 0 at the first message; nil: none
+	Warmup func(day int) (r Rate, ok bool) // the quota of a day, counted from 0 at the first message that was taken; nil: none
 }
 
 // A Grant is leave to send N messages: the first from From on, and each of the others Every after the one before. Each lapses
@@ -100,9 +100,12 @@ func (s *Store) quota(ctx context.Context, server string, l Limits, now time.Tim
 	quotas := l.Quotas
 	next := time.Time{} // the warm-up's next day
 	if l.Warmup != nil {
-		first, err := s.firstMessage(ctx, server, now)
+		first, err := s.firstMessage(ctx, server)
 		if err != nil {
 			return err
+		}
+		if first.IsZero() {
+			first = now
 		}
 		day := max(0, int(now.Sub(first)/warmupDay))
 		if q, ok := l.Warmup(day); ok {
@@ -157,9 +160,6 @@ func (s *Store) left(ctx context.Context, server string, q Rate, now time.Time) 
 
 // countUsage adds messages to the present step, inside the caller's transaction.
 func (s *Store) countUsage(ctx context.Context, server string, n int, now time.Time) error {
-	if _, err := s.firstMessage(ctx, server, now); err != nil {
-		return err
-	}
 	at := now.Truncate(usageStep).UnixMilli()
 	// What was counted by a clock that was ahead counts from now on: it would be there for as long as the clock was ahead.
 	var ahead int64
@@ -174,11 +174,8 @@ func (s *Store) countUsage(ctx context.Context, server string, n int, now time.T
 	return s.exec(ctx, "INSERT INTO usage (server, at, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n", server, at, int64(n)+ahead)
 }
 
-// firstMessage is when the first message went over the server: now, if none has.
-func (s *Store) firstMessage(ctx context.Context, server string, now time.Time) (first time.Time, err error) {
-	if err := s.exec(ctx, "INSERT INTO server (name, first) VALUES (?1, ?2) ON CONFLICT DO NOTHING", server, millis(now)); err != nil {
-		return first, err
-	}
+// firstMessage is when the server took the first message; zero: it has taken none.
+func (s *Store) firstMessage(ctx context.Context, server string) (first time.Time, err error) {
 	err = s.each(ctx, 1, func(row []driver.Value) error {
 		ms, ok := row[0].(int64)
 		if !ok {
@@ -255,7 +252,7 @@ func (p pace) after(g Grant) time.Time {
 // A Server is what is known about one.
 type Server struct {
 	Name        string
-	First       time.Time // the first message
+	First       time.Time // it took the first message; zero: none yet
 	Rate        float64   // messages a second that it was found to take; 0: no limit was found
 	Connections int       // that it was found to let in; 0: no limit was found
 	Found       time.Time
@@ -263,7 +260,7 @@ type Server struct {
 	WaitsUntil  time.Time // zero: nobody knows
 }
 
-// Servers lists the servers over which messages were sent.
+// Servers lists the servers of which something is known.
 func (s *Store) Servers(ctx context.Context) ([]Server, error) { return s.servers(ctx, "") }
 
 // Server is what is known about one; the zero value but for the name when that is nothing.
@@ -294,17 +291,16 @@ func (s *Store) servers(ctx context.Context, name string) ([]Server, error) {
 	return all, explain(rows.Err())
 }
 
-// SaveServer writes down what was found out about a server. That is not worth a sync: the next one, of something else, carries it along.
+// SaveServer writes down what was found out about a server; v.First, unless that is known already. It is not worth a sync: the next one, of
+// something else, carries it along.
 func (s *Store) SaveServer(ctx context.Context, v Server) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return explain(s.writeAs(ctx, "process", func(ctx context.Context) error {
-		now := time.Now()
-		if _, err := s.firstMessage(ctx, v.Name, now); err != nil {
-			return err
-		}
-		return s.exec(ctx, "UPDATE server SET rate = ?1, connections = ?2, found = ?3, waits_for = ?4, waits_until = ?5 WHERE name = ?6",
-			v.Rate, v.Connections, millis(now), v.WaitsFor, millis(v.WaitsUntil), v.Name)
+		return s.exec(ctx, `INSERT INTO server (name, first, rate, connections, found, waits_for, waits_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+			ON CONFLICT DO UPDATE SET first = CASE first WHEN 0 THEN excluded.first ELSE first END, rate = excluded.rate, connections = excluded.connections,
+			found = excluded.found, waits_for = excluded.waits_for, waits_until = excluded.waits_until`,
+			v.Name, millis(v.First), v.Rate, v.Connections, millis(time.Now()), v.WaitsFor, millis(v.WaitsUntil))
 	}))
 }
 

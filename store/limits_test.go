@@ -156,10 +156,25 @@ func TestReserveQuotas(t *testing.T) {
 	}
 }
 
-// The days of a warm-up are counted from the first message.
+// The days of a warm-up are counted from the first message that the server took.
 func TestReserveWarmup(t *testing.T) {
 	s := open(t)
 	l := Limits{Warmup: func(day int) (Rate, bool) { return Rate{50 << day, 24 * time.Hour}, day < 3 }}
+	save := func(first time.Time) {
+		t.Helper()
+		if err := s.SaveServer(t.Context(), Server{Name: relay, First: first}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, days := range []int{-9, -5} { // it was down
+		if g := reserve(t, s, l, 500, morning.AddDate(0, 0, days)); g.N != 50 {
+			t.Errorf("%d days before: %+v, want 50", -days, g)
+		}
+		if err := s.Return(t.Context(), relay, 50, morning); err != nil {
+			t.Fatal(err)
+		}
+		save(time.Time{})
+	}
 	for _, test := range []struct {
 		at    time.Duration
 		n     int
@@ -178,6 +193,7 @@ func TestReserveWarmup(t *testing.T) {
 		if g.N != test.n || g.N == 0 && !g.From.Equal(morning.Add(test.again)) {
 			t.Errorf("after %v: %+v, want %d, or again after %v", test.at, g, test.n, test.again)
 		}
+		save(morning.Add(test.at)) // the first one counts
 	}
 }
 
@@ -246,16 +262,15 @@ func TestReserveClock(t *testing.T) {
 // What was found out is there for the next process.
 func TestServer(t *testing.T) {
 	stores := pair(t)
-	want := Server{Name: relay, Rate: 13.5, Connections: 3, WaitsFor: "the quota of 10/h is used up", WaitsUntil: morning}
+	want := Server{Name: relay, First: morning, Rate: 13.5, Connections: 3, WaitsFor: "the quota of 10/h is used up", WaitsUntil: morning}
 	if err := stores[0].SaveServer(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}
 	got, err := stores[1].Server(t.Context(), relay)
-	if err != nil || got.Found.IsZero() || got.First.IsZero() {
+	if err != nil || got.Found.IsZero() {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	got.Found, got.First = time.Time{}, time.Time{}
-	if got != want {
+	if got.Found = (time.Time{}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if none, err := stores[1].Server(t.Context(), "other"); err != nil || none != (Server{Name: "other"}) {

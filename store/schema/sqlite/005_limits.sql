@@ -2,7 +2,7 @@
 -- A server is a host, a port and, where there are, a user and a source address, as in "smtp.example.com:587 postbote from 192.0.2.1".
 CREATE TABLE server (
   name        TEXT PRIMARY KEY,
-  first       INTEGER NOT NULL,            -- the first message, from which the days of a warm-up are counted
+  first       INTEGER NOT NULL,            -- it took the first message, from which the days of a warm-up are counted; 0: none yet
   rate        REAL    NOT NULL DEFAULT 0,  -- messages a second that it was found to take; 0: no limit was found
   connections INTEGER NOT NULL DEFAULT 0,  -- that it was found to let in; 0: no limit was found
   found       INTEGER NOT NULL DEFAULT 0,  -- when
