@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 
 // The scripts run every command as a user does. They have some commands of their own:
 //
-//	sink [-auth USER:PASSWORD] [-host NAME] [-latency D] [-rate LIMIT] [-tls starttls|tls] [FAULT…]
+//	sink [-auth USER:PASSWORD] [-drop] [-host NAME] [-latency D] [-rate LIMIT] [-tls starttls|tls] [FAULT…]
 //	                                                          a test server; its port is $SMTP_PORT, its CA is ca.pem
 //	taken N [DISTINCT]                                        it took N messages, for so many recipients
 //	exits CODE COMMAND…                                       the command ends with this exit code
@@ -74,6 +74,8 @@ func cmdSink(ts *testscript.TestScript, _ bool, args []string) {
 			latency, err := time.ParseDuration(args[1])
 			ts.Check(err)
 			options.Latency, args = latency, args[1:]
+		case "-drop":
+			options.DropAfterDot = 1
 		case "-rate":
 			rate, err := sink.ParseRate(args[1])
 			ts.Check(err)

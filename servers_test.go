@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mailblast/sender/sink"
 )
@@ -104,5 +109,117 @@ func TestServerGoesAway(t *testing.T) {
 				t.Errorf("the server that went away took only %d", n.Load())
 			}
 		})
+	}
+}
+
+// The process is killed with messages under way over two servers. Those in doubt that are put back go over the server again that may have
+// the message, and over no other one: while that is not in the campaign file they stay in the queue.
+func TestDoubtGoesBackToItsServer(t *testing.T) {
+	t.Parallel()
+	var ports [2]int
+	var took [2]*witness
+	for i := range ports {
+		ports[i], took[i] = startSink(t, sink.Options{Latency: 30 * time.Millisecond})
+	}
+	s := newSite(t, ports[0])
+	list := s.small(500, 50, plainSMTP)
+	yaml, err := os.ReadFile(filepath.Join(s.dir, "small.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := func(names ...string) {
+		t.Helper()
+		head, _, _ := strings.Cut(string(yaml), "smtp:")
+		head += "servers:\n"
+		for i, name := range []string{"one", "two"} {
+			if slices.Contains(names, name) {
+				head += fmt.Sprintf("  - {name: %s, host: 127.0.0.1, port: %d, security: none, connections: 3}\n", name, ports[i])
+			}
+		}
+		if err := os.WriteFile(filepath.Join(s.dir, "small.yaml"), []byte(head), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := func() map[string]string { // who is in doubt, at which server
+		t.Helper()
+		data, err := s.command("report", "--in-doubt", "--format", "json").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var report struct {
+			Recipients []struct{ Email, Server string }
+		}
+		if err := json.Unmarshal(data, &report); err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]string{}
+		for _, r := range report.Recipients {
+			all[r.Email] = r.Server
+		}
+		return all
+	}
+	// copies are how many messages each server took for those in doubt.
+	copies := func(doubt map[string]string) (n map[string][2]int) {
+		n = map[string][2]int{}
+		for i := range took {
+			took[i].mu.Lock()
+			for a := range doubt {
+				c := n[a]
+				c[i] = took[i].taken[a]
+				n[a] = c
+			}
+			took[i].mu.Unlock()
+		}
+		return n
+	}
+
+	over("one", "two")
+	c := s.command("send", "small.yaml")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for took[0].count() < 30 || took[1].count() < 30 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Process.Kill()
+	c.Wait()
+
+	if code := s.run("retry", "small", "--failed"); code != 0 { // nobody, but those in doubt are found
+		t.Fatalf("exit code %d", code)
+	}
+	doubt := report()
+	at := map[string]int{}
+	for _, server := range doubt {
+		at[server]++
+	}
+	if at["one"] == 0 || at["two"] == 0 || at["one"]+at["two"] != len(doubt) || len(doubt) > 12 {
+		t.Fatalf("in doubt are, by server: %v", at)
+	}
+	before := copies(doubt)
+	if code := s.run("retry", "small", "--in-doubt"); code != 0 {
+		t.Errorf("retry: exit code %d", code)
+	}
+
+	over("one")
+	out, err := s.command("send", "small.yaml", "--accept-changes").CombinedOutput()
+	if c := (*exec.ExitError)(nil); !errors.As(err, &c) || c.ExitCode() != 4 || !strings.Contains(string(out), "server two is not among the campaign's servers") ||
+		!strings.Contains(string(out), fmt.Sprint("  ", at["two"], " still queued: mailblast resume\n")) {
+		t.Errorf("without the second server: %v\n%s", err, out)
+	}
+	over("one", "two")
+	if code := s.run("send", "small.yaml", "--accept-changes"); code != 0 {
+		t.Errorf("with both servers: exit code %d", code)
+	}
+	for a, after := range copies(doubt) {
+		want := before[a]
+		want[slices.Index([]string{"one", "two"}, doubt[a])]++
+		if after != want {
+			t.Errorf("%s, in doubt at server %s, was taken by the two %v times before, and %v times after", a, doubt[a], before[a], after)
+		}
+	}
+	for _, a := range list {
+		if _, doubted := doubt[a]; !doubted && took[0].taken[a]+took[1].taken[a] != 1 {
+			t.Errorf("%s was not taken once", a)
+		}
 	}
 }

@@ -269,6 +269,9 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 		case <-work.Done():
 		}
 	})()
+	if len(servers) == 1 {
+		lease.Over(servers[0].Name)
+	}
 	goal := counts.Pending()
 	if o.limit > 0 {
 		goal = min(goal, int64(o.limit))

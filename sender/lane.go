@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"mailblast/store"
 )
 
 // A Server is one of those that a run sends over. The zero value of a field means what its comment says.
@@ -36,7 +38,7 @@ type ServerStats struct {
 }
 
 // A lane is what a run has for one of its servers: its workers, how fast they may be, and what they learned of it. What one server does
-// to its lane does nothing to the others. All lanes take from the same jobs. The fields are set before the goroutines start, or are safe for
+// to its lane does nothing to the others. All lanes take from the same jobs, and each from those that are pinned to its server. The fields are set before the goroutines start, or are safe for
 // all of them.
 type lane struct {
 	*engine
@@ -44,9 +46,10 @@ type lane struct {
 	Log        *slog.Logger // says which server it is about, where there are several
 	pace       *pace
 	gate       *gate
-	perSession atomic.Int64 // messages that the server was found to take in one session; 0: no limit was found
-	refusals   atomic.Int64 // replies that hit more than their recipient, since the last message that was sent
-	up         atomic.Int64 // sessions that are open
+	pinned     chan store.Job // to this server, of several
+	perSession atomic.Int64   // messages that the server was found to take in one session; 0: no limit was found
+	refusals   atomic.Int64   // replies that hit more than their recipient, since the last message that was sent
+	up         atomic.Int64   // sessions that are open
 	sent       atomic.Int64
 	warned     atomic.Int64 // the most failures in a row that were logged, since the last message that was sent
 	told       atomic.Bool  // it was logged that the server is left out, and nothing was sent since

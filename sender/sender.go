@@ -120,7 +120,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
 		Options: o, queue: q, work: work, claim: claim, cancel: cancel,
-		settled: make(chan struct{}, 1), domains: newDomains(o), turns: turns{changed: make(chan struct{})},
+		settled: make(chan struct{}, 1), domains: newDomains(o), turns: turns{changed: make(chan struct{})}, stranded: map[string]string{},
 	}
 	e.offering, e.enough = context.WithCancelCause(claim)
 	defer e.enough(nil)
@@ -131,6 +131,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 		e.lanes = append(e.lanes, l)
 		if len(servers) > 1 {
 			l.pace.hold, l.Log = holdMost, l.Log.With("server", l.Name)
+			l.pinned = make(chan store.Job, max(1, o.Batch/2/len(servers)))
 		}
 		for range l.Connections {
 			e.workers = append(e.workers, &worker{lane: l, compose: composers(l)})
@@ -155,6 +156,9 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	err := e.feed()
 	if cause := context.Cause(claim); err == nil && cause != nil {
 		err = stopped(cause)
+	}
+	if err == nil {
+		err = e.waitFor()
 	}
 	cancel(nil) // a worker that waits for a better moment has nothing to wait for
 	working.Wait()
@@ -225,8 +229,10 @@ type engine struct {
 	returned    atomic.Int64              // jobs put back untried
 	firstUp     atomic.Pointer[time.Time] // since when there are sessions, if there are
 	domains     *domains
-	aside       time.Time // when the last of what was put aside is due,
-	hasty       bool      // and whether the last claim brought nothing else; touched by the feeder only, both
+	aside       time.Time         // when the last of what was put aside is due,
+	asides      int               // how many were,
+	hasty       bool              // and whether the last claim brought nothing else; touched by the feeder only, all three
+	stranded    map[string]string // why recipients wait for a server, by its name; guarded by lanesMu
 	recorder    *recorder
 	lanes       []*lane
 	lanesMu     sync.Mutex
@@ -266,8 +272,8 @@ func (e *engine) feed() (err error) {
 		if e.domains.parked >= e.Batch {
 			e.domains.shed(time.Now(), e.Batch, e.upSince(), e.waiting(), e.putAside)
 		}
-		full := e.domains.parked >= e.Batch
-		if n = min(n, e.Batch-e.domains.parked); e.hasty {
+		full := e.domains.parked+e.pinned() >= e.Batch
+		if n = min(n, e.Batch-e.domains.parked-e.pinned()); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
@@ -292,7 +298,7 @@ func (e *engine) feed() (err error) {
 		}
 		claimed += len(jobs)
 		e.held.Add(int64(len(jobs)))
-		aside := 0
+		asides := e.asides
 		for i, j := range jobs {
 			v := e.domains.get(j.Domain)
 			ok := false
@@ -310,29 +316,32 @@ func (e *engine) feed() (err error) {
 				}
 				v.recovered(time.Now())
 			case v.slow && len(v.parked) >= v.keep:
-				aside++
 				e.putAside(j, v.comeBack(time.Now()))
 			default:
 				e.domains.park(v, j)
 			}
 		}
-		e.hasty = aside == len(jobs)
+		e.hasty = e.asides-asides == len(jobs)
 	}
 	return nil
 }
 
-// asidePause is between two claims that bring only rows of slow domains.
+// asidePause is between two claims that bring only rows that are put aside.
 const asidePause = 10 * time.Millisecond
 
-// putAside gives a job of a slow domain back to the queue for a while.
+// putAside gives a job of a slow domain, or one that is pinned to a slow server, back to the queue for a while.
 func (e *engine) putAside(j store.Job, due time.Time) {
 	e.aside = later(e.aside, due)
+	e.asides++
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
 }
 
 // hand gives an admitted job to the workers; false: it was put back, as there are to be no more.
 func (e *engine) hand(j store.Job) bool {
+	if j.Server != "" && !e.goesAnywhere(j) {
+		return true
+	}
 	select {
 	case e.jobs <- j:
 		return true
@@ -352,6 +361,7 @@ func (e *engine) takeBack(jobs []store.Job) {
 
 // finish takes back what no worker has taken, and waits for what may still be offered. It returns why that is all.
 func (e *engine) finish() error {
+	e.releasePinned(e.putBack)
 	for e.held.Load() > 0 {
 		select {
 		case j := <-e.jobs:
@@ -411,7 +421,7 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 		case <-e.settled:
 		case <-e.offering.Done():
 		case <-stuck:
-			returned := false
+			returned := e.releasePinned(e.pinAside) // others of their domains may wait for them
 			for _, w := range e.workers {
 				returned = w.returnUpcoming() || returned
 			}
@@ -432,6 +442,7 @@ func (e *engine) release() {
 	for j := range e.jobs {
 		e.putBack(j)
 	}
+	e.releasePinned(e.putBack)
 }
 
 // upSince is since when there are sessions; zero: there are none.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"mailblast/store"
 )
 
 // Turns keep the servers' parts of the messages in proportion to their weights, for as long as they can take them: a server that is ahead
@@ -101,20 +103,22 @@ func (l *lane) at(n *int, by int) {
 	*n += by
 }
 
-// awaitTurn waits for the lane's turn and takes it.
-func (l *lane) awaitTurn(ctx context.Context) bool {
+// awaitTurn waits for the lane's turn and takes it, or for a job that is pinned to the lane's server, which is nobody else's turn.
+func (l *lane) awaitTurn(ctx context.Context) (j store.Job, pinned, ok bool) {
 	for {
 		l.turns.mu.Lock()
 		changed := l.turns.changed
 		l.turns.mu.Unlock()
 		if l.myTurn(time.Now()) {
-			return true
+			return j, false, true
 		}
 		select {
+		case j = <-l.pinned:
+			return j, true, true
 		case <-changed:
 		case <-time.After(turnPatience / 10): // others may have come to a standstill
 		case <-ctx.Done():
-			return false
+			return j, false, false
 		}
 	}
 }

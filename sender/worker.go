@@ -63,6 +63,7 @@ type task struct {
 	pass    pass
 	offered time.Time
 	since   time.Time // when the server had nothing else to answer before it
+	pinned  bool      // no other server may take it
 }
 
 func (w *worker) run() {
@@ -141,12 +142,23 @@ func (w *worker) start() (*task, bool) {
 func (w *worker) stayOut(until time.Time) bool {
 	w.returnUpcoming()
 	w.hangUp()
-	if until.IsZero() {
-		<-w.offering.Done()
-		return false
+	var over <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		over = timer.C
 	}
-	if w.sleep(time.Until(until)) != nil {
-		return false
+	for out := true; out; {
+		select {
+		case j := <-w.pinned:
+			if !w.leaves(j) {
+				w.putBack(j)
+			}
+		case <-over:
+			out = false
+		case <-w.offering.Done():
+			return false
+		}
 	}
 	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
 	w.comeBack(time.Now())
@@ -296,8 +308,8 @@ func (w *worker) take() (store.Job, bool) {
 	}
 	w.at(&w.lane.turn.hungry, 1)
 	defer w.at(&w.lane.turn.hungry, -1)
-	if !w.awaitTurn(w.claim) {
-		return store.Job{}, false
+	if j, pinned, ok := w.awaitTurn(w.claim); pinned || !ok {
+		return j, ok
 	}
 	var idle <-chan time.Time
 	if w.session != nil {
@@ -309,6 +321,8 @@ func (w *worker) take() (store.Job, bool) {
 		select {
 		case j, ok := <-w.jobs:
 			return j, ok
+		case j := <-w.pinned:
+			return j, true
 		case <-w.claim.Done():
 			return store.Job{}, false
 		case <-idle:
@@ -350,7 +364,7 @@ func (w *worker) sleepForLimits(d time.Duration) error {
 
 // next is a job that is there now and may be offered now, composed; nil if there is none.
 func (w *worker) next() *task {
-	if w.claim.Err() != nil || len(w.jobs) == 0 {
+	if w.claim.Err() != nil || len(w.jobs)+len(w.pinned) == 0 {
 		return nil
 	}
 	if _, out := w.out(); out || !w.myTurn(time.Now()) {
@@ -360,6 +374,11 @@ func (w *worker) next() *task {
 	if w.pass, ok = w.pace.now(w.offering, int(w.held.Load())); !ok {
 		w.turnBack()
 		return nil
+	}
+	select { // none else may take them
+	case j := <-w.pinned:
+		return w.prepare(j)
+	default:
 	}
 	select {
 	case j, ok := <-w.jobs:
@@ -393,7 +412,11 @@ func (w *worker) prepare(j store.Job) *task {
 		return nil
 	}
 	w.turn = turn
-	return &task{Job: j, Message: m, pass: w.pass}
+	t := &task{Job: j, Message: m, pass: w.pass, pinned: j.Server != ""}
+	if w.isOneOfSeveral() {
+		t.Server = w.Name
+	}
+	return t
 }
 
 // room is how many more messages the session may carry.
@@ -569,7 +592,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		w.pace.unsent()
 		w.pace.answered(t.offered)
 	}
-	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && w.othersTake() {
+	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.othersTake() {
 		out.Due = now // the recipient had no part in it
 	}
 	w.settle(out)

@@ -61,6 +61,7 @@ type Job struct {
 	Owner     int64  // of the claim: a process's own number
 	Fields    []byte // JSON list of the CSV row's values, by position in Campaign.Columns
 	Attempt   int    // this one included, from 1
+	Server    string // claimed: the only one that may take it, as it may have the message; begun: the one that is about to, of several; "": any
 }
 
 // An Outcome ends a claim.

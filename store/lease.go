@@ -31,6 +31,9 @@ type Lease struct {
 	name  string
 	owner int64 // of the rows that this process holds; 0 before the first claim
 
+	only   string // the server that all messages go over; "": several
+	pinned bool   // somebody may be pinned to a server: see pin.go
+
 	// Read from the campaign's row; zero until it exists.
 	id           int64
 	domain, salt string
@@ -112,7 +115,8 @@ func (l *Lease) read(ctx context.Context) error {
 // Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
 // uncounted; rows that were sending are in doubt. After a reboot under durability: process a row that reads claimed may have been
 // sending, because that write was still on its way to the disk: it is in doubt too, and so it is where nobody can tell
-// whether there was a reboot. Rows that were deferred while the clock was ahead are due as long from now as they were then.
+// whether there was a reboot. Who is in doubt carries the server that may have the message, if that is known. Rows that were deferred while the clock was
+// ahead are due as long from now as they were then; those that waited for a server are due now.
 func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) {
 	if l.id == 0 {
 		return 0, 0, nil
@@ -121,8 +125,9 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = s.writeAs(ctx, "strict", func(ctx context.Context) error {
-		rows, err := s.writer.QueryContext(ctx, `SELECT job.id, state, attempt, coalesce(boot, '') FROM job INDEXED BY job_held LEFT JOIN owner ON owner.id = job.owner
-			WHERE job.campaign = ?1 AND job.owner IS NOT NULL`, l.id)
+		rows, err := s.writer.QueryContext(ctx, `SELECT job.id, state, attempt, coalesce(boot, ''),
+				CASE WHEN owner.server <> '' THEN owner.server WHEN state = 'sending' THEN job.server ELSE '' END
+			FROM job INDEXED BY job_held LEFT JOIN owner ON owner.id = job.owner WHERE job.campaign = ?1 AND job.owner IS NOT NULL`, l.id)
 		if err != nil {
 			return err
 		}
@@ -130,13 +135,14 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 			id      int64
 			state   string
 			attempt int
+			server  string
 			doubt   bool
 		}
 		var all []held
 		for rows.Next() {
 			var h held
 			var boot string
-			if err := rows.Scan(&h.id, &h.state, &h.attempt, &boot); err != nil {
+			if err := rows.Scan(&h.id, &h.state, &h.attempt, &boot, &h.server); err != nil {
 				rows.Close()
 				return err
 			}
@@ -156,7 +162,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 			if h.doubt {
 				inDoubt++
 				delta[string(InDoubt)]++
-				err = s.exec(ctx, "UPDATE job SET state = 'in_doubt', owner = NULL, updated = ?1, code = 0, status = '', text = 'the run ended before the reply of the server was written down', server = '' WHERE id = ?2", now, h.id)
+				err = s.exec(ctx, "UPDATE job SET state = 'in_doubt', owner = NULL, updated = ?1, code = 0, status = '', text = 'the run ended before the reply of the server was written down', server = ?2 WHERE id = ?3", now, h.server, h.id)
 			} else {
 				requeued++
 				delta[string(Queued)]++
@@ -170,6 +176,9 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 			}
 		}
 		if err := l.setBack(ctx, now); err != nil {
+			return err
+		}
+		if err := l.again(ctx); err != nil {
 			return err
 		}
 		return s.count(ctx, l.id, delta)
@@ -209,8 +218,11 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 		if owner == 0 {
 			// A number that no process has had or will have.
 			err := s.each(ctx, 1, func(row []driver.Value) error { owner, _ = row[0].(int64); return nil },
-				"INSERT INTO owner (campaign, boot, pid, since) VALUES (?1, ?2, ?3, ?4) RETURNING id", l.id, bootID(), os.Getpid(), now)
+				"INSERT INTO owner (campaign, boot, pid, since, server) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", l.id, bootID(), os.Getpid(), now, l.only)
 			if err != nil {
+				return err
+			}
+			if l.pinned, err = l.hasPinned(ctx); err != nil {
 				return err
 			}
 			if l.version, err = s.dataVersion(ctx); err != nil {
@@ -253,6 +265,11 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			return l.verifyIdle(ctx, now)
 		}
 		jobs = inOrder(places)
+		if l.pinned {
+			if err := l.readPins(ctx, jobs); err != nil {
+				return err
+			}
+		}
 		if jobs, err = l.suppressClaimed(ctx, jobs, now, delta); err != nil {
 			return err
 		}
@@ -319,8 +336,14 @@ func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept
 			return err
 		}
 		for _, j := range allowed {
-			n, err := s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1 WHERE id = ?2 AND owner = ?3 AND attempt = ?4 AND state = 'claimed'",
-				now, j.ID, j.Owner, j.Attempt)
+			var n int64
+			if j.Server == "" {
+				n, err = s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1 WHERE id = ?2 AND owner = ?3 AND attempt = ?4 AND state = 'claimed'",
+					now, j.ID, j.Owner, j.Attempt)
+			} else {
+				n, err = s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1, server = ?2 WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'",
+					now, j.Server, j.ID, j.Owner, j.Attempt)
+			}
 			if err != nil {
 				return err
 			}
@@ -414,6 +437,9 @@ func (l *Lease) Finish(ctx context.Context) error {
 			return err
 		}
 		if c.Pending() > 0 {
+			if err := l.again(ctx); err != nil {
+				return err
+			}
 			return l.setBack(ctx, now) // so that nobody is told to come back in a day
 		}
 		return s.exec(ctx, "UPDATE campaign SET finished = coalesce(finished, ?1), updated = ?2 WHERE id = ?3", now, now, l.id)
@@ -421,7 +447,7 @@ func (l *Lease) Finish(ctx context.Context) error {
 }
 
 // Retry puts rows in state from (Failed or InDoubt) back to queued, with no attempts counted and due at once; their
-// last reply goes to the history. It returns how many.
+// last reply goes to the history. Those in doubt are pinned to the server that may have the message. It returns how many.
 func (l *Lease) Retry(ctx context.Context, from State) (n int64, err error) {
 	s := l.store
 	err = s.write(ctx, func(ctx context.Context) error {
@@ -429,6 +455,11 @@ func (l *Lease) Retry(ctx context.Context, from State) (n int64, err error) {
 		if err := s.exec(ctx, `INSERT INTO attempt (job, at, state, code, status, text, server)
 			SELECT id, updated, state, code, status, text, server FROM job WHERE campaign = ?1 AND state = ?2`, l.id, string(from)); err != nil {
 			return err
+		}
+		if from == InDoubt {
+			if err := l.pin(ctx); err != nil {
+				return err
+			}
 		}
 		n, err = s.changes(ctx, "UPDATE job SET state = 'queued', attempt = 0, due = 0, updated = ?1, code = 0, status = '', text = '', server = '' WHERE campaign = ?2 AND state = ?3", now, l.id, string(from))
 		if err != nil || n == 0 {

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+// Who was in doubt, and is put back, is claimed for the server that may have the message, however the doubt came about, and for that one
+// until a person says otherwise.
+func TestPin(t *testing.T) {
+	over := func(j Job, server string) []Job { j.Server = server; return []Job{j} }
+	for _, test := range []struct {
+		name string
+		only string // the server of the process
+		do   func(t *testing.T, l *Lease, j Job)
+		want string
+	}{
+		{"killed, one server", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, []Job{j})
+			recovered(t, l, 0, 1)
+			retried(t, l, InDoubt, 1)
+		}, "a"},
+		{"killed, several servers", "", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, over(j, "b"))
+			recovered(t, l, 0, 1)
+			retried(t, l, InDoubt, 1)
+		}, "b"},
+		{"killed with one server, deferred by another before", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Code: 450, Server: "b"})
+			record(t, l, claim(t, l, 1))
+			recovered(t, l, 0, 1)
+			retried(t, l, InDoubt, 1)
+		}, "a"},
+		{"connection lost", "", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, over(j, "b"))
+			record(t, l, nil, Outcome{Job: j, State: InDoubt, Server: "b"})
+			retried(t, l, InDoubt, 1)
+		}, "b"},
+		{"put back untried, deferred, refused and put back", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: InDoubt, Server: "b"})
+			retried(t, l, InDoubt, 1)
+			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Queued})
+			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Queued, Counted: true, Code: 450, Server: "b"})
+			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Failed, Code: 550, Server: "b"})
+			retried(t, l, Failed, 1)
+		}, "b"},
+		{"waited for its server for long", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: InDoubt, Server: "b"})
+			retried(t, l, InDoubt, 1)
+			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Queued, Due: time.Now().Add(time.Hour)})
+			if none := claim(t, l, 1); len(none) > 0 {
+				t.Errorf("claimed %+v", none)
+			}
+			recovered(t, l, 0, 0)
+		}, "b"},
+		{"a person says otherwise", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: InDoubt, Server: "b"})
+			retried(t, l, InDoubt, 1)
+			if n, err := l.Unpin(t.Context()); n != 1 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+		}, ""},
+		{"deferred", "a", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: Queued, Code: 450, Server: "b"})
+		}, ""},
+		{"nobody knows", "", func(t *testing.T, l *Lease, j Job) {
+			record(t, l, nil, Outcome{Job: j, State: InDoubt})
+			retried(t, l, InDoubt, 1)
+		}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, l := loaded(t, 1)
+			l.Over(test.only)
+			test.do(t, l, claim(t, l, 1)[0])
+			if err := l.Release(); err != nil {
+				t.Fatal(err)
+			}
+			next := acquire(t, s, "test") // as another process finds it
+			if jobs := claim(t, next, 1); len(jobs) != 1 || jobs[0].Server != test.want {
+				t.Errorf("claimed %+v, want it for %q", jobs, test.want)
+			}
+		})
+	}
+}
