@@ -3,15 +3,10 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dustin/go-humanize"
 
 	"mailblast/campaign"
 	"mailblast/sender"
@@ -141,91 +136,4 @@ func untilExpiry(ctx context.Context, f *campaign.File, loaded time.Time) (conte
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, at, errExpired)
 	return ctx, cancel, nil
-}
-
-// serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is left of their
-// quotas, and why it waits.
-func serverLines(ctx context.Context, s *store.Store, campaigns []store.Campaign) ([]string, error) {
-	servers, err := s.Servers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	limits := map[string][]string{}
-	now := time.Now()
-	for _, c := range campaigns {
-		if c.Counts.Pending() == 0 {
-			continue
-		}
-		snap, err := s.Snapshot(ctx, c.Name)
-		if err != nil {
-			return nil, err
-		}
-		f, err := campaign.Parse(c.Path, snap.Source, os.LookupEnv)
-		if err != nil {
-			continue // it needs variables that are not set here, such as its password's
-		}
-		for i := range f.Servers {
-			name := serverName(&f.Servers[i])
-			words, err := limitWords(ctx, s, name, f.Servers[i].Limits, now)
-			if err != nil {
-				return nil, err
-			}
-			for _, w := range words {
-				if !slices.Contains(limits[name], w) {
-					limits[name] = append(limits[name], w)
-				}
-			}
-		}
-	}
-	var lines []string
-	for _, v := range servers {
-		var words []string
-		if v.Rate > 0 {
-			words = append(words, fmt.Sprintf("takes about %.3g messages a second", v.Rate))
-		}
-		if v.Connections > 0 {
-			words = append(words, fmt.Sprintf("lets in %d connections", v.Connections))
-		}
-		words = append(words, limits[v.Name]...)
-		switch {
-		case v.WaitsUntil.After(now):
-			words = append(words, "waits: "+v.WaitsFor)
-		case v.WaitsUntil.IsZero() && v.WaitsFor != "":
-			words = append(words, "at the end of the last run: "+v.WaitsFor)
-		}
-		if len(words) > 0 {
-			lines = append(lines, visible(v.Name)+": "+visible(strings.Join(words, "; ")))
-		}
-	}
-	return lines, nil
-}
-
-// limitWords are a campaign's limits for a server.
-func limitWords(ctx context.Context, s *store.Store, server string, l campaign.Limits, now time.Time) (words []string, err error) {
-	for _, r := range l.Rates {
-		words = append(words, "limit "+r.String())
-	}
-	quotas := l.Quotas
-	if w := l.Warmup; w != nil {
-		v, err := s.Server(ctx, server)
-		if err != nil {
-			return nil, err
-		}
-		day := 0
-		if !v.First.IsZero() {
-			day = int(now.Sub(v.First) / (24 * time.Hour))
-		}
-		if q, ok := w.Quota(day); ok {
-			words = append(words, fmt.Sprintf("day %d of the warm-up", day+1))
-			quotas = append(quotas[:len(quotas):len(quotas)], q)
-		}
-	}
-	for _, q := range quotas {
-		left, _, err := s.Left(ctx, server, storeRate(q), now)
-		if err != nil {
-			return nil, err
-		}
-		words = append(words, fmt.Sprintf("%s left of %s", humanize.Comma(int64(max(left, 0))), q))
-	}
-	return words, nil
 }

@@ -144,6 +144,12 @@ func counts(ctx context.Context, db interface {
 	return c, rows.Err()
 }
 
+// Source is the text of a campaign's file; empty when it was purged.
+func (s *Store) Source(ctx context.Context, name string) (source []byte, err error) {
+	err = s.readDB.QueryRowContext(ctx, "SELECT source FROM campaign WHERE name = ?1", name).Scan(&source)
+	return source, explain(err)
+}
+
 // Snapshot reads the snapshot of a campaign.
 func (s *Store) Snapshot(ctx context.Context, name string) (Snapshot, error) {
 	c, err := s.Campaign(ctx, name)
