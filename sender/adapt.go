@@ -30,6 +30,9 @@ import (
 // Pauses grow by a quarter only, as a server that counts by the minute or the hour has to be found awake again soon after it is:
 // doubling would lose up to half of its time.
 //
+// Whoever waits for the next message's time stands in line (see line), and who was throttled goes to its end: where a server counts by
+// the connection, the probe goes out over another one.
+//
 // It is not to be improved by learning the length of such windows: servers count in several at once.
 type adaptive struct {
 	ceiling float64       // messages a second; +Inf: no limit was found yet
@@ -128,6 +131,14 @@ func (a *adaptive) offer(now time.Time, most time.Duration) (wait time.Duration,
 		a.next = later(a.next, now.Add(gap/2))
 	}
 	return wait, true
+}
+
+// after is how long it takes until a message may be offered that has so many others before it, as things are.
+func (a *adaptive) after(now time.Time, ahead int) time.Duration {
+	if math.IsInf(a.ceiling, 1) {
+		return max(a.until.Sub(now), 0)
+	}
+	return max(later(a.next, a.until).Sub(now), 0) + seconds(float64(ahead)/(a.ceiling*(1-decrease)))
 }
 
 // probe is offer while the server throttles.

@@ -124,21 +124,13 @@ func simulate(a *adaptive, server limiter, connections int, roundTrip, length ti
 			o := flying[first]
 			flying = slices.Delete(flying, first, first+1)
 			now = o.back
-			late := now.Sub(start) > 10*time.Second
 			idle = append(idle, o.connection)
 			if o.taken {
 				a.accept(o.at, now)
-				s.accepted++
-				if late {
-					s.acceptedLater++
-				}
 			} else {
 				a.throttle(o.at, now)
-				s.throttled++
-				if late {
-					s.throttledLater++
-				}
 			}
+			s.count(o.taken, now.Sub(start))
 			turn = later(turn, now)
 			continue
 		}
@@ -151,6 +143,22 @@ func simulate(a *adaptive, server limiter, connections int, roundTrip, length ti
 		idle = idle[1:]
 	}
 	return s
+}
+
+// count notes what became of a message after so long.
+func (s *simulation) count(taken bool, after time.Duration) {
+	late := after > 10*time.Second
+	switch {
+	case taken && late:
+		s.acceptedLater++
+	case late:
+		s.throttledLater++
+	}
+	if taken {
+		s.accepted++
+	} else {
+		s.throttled++
+	}
 }
 
 // allows asserts the goal: at least 85 % of what the server allows in all, and less than 10 % of the attempts throttled after the first

@@ -88,7 +88,7 @@ const (
 func (l *lane) tell(ctx context.Context) {
 	told := ServerStats{Rate: l.Rate, Window: l.Window}
 	var last time.Time
-	for sleep(ctx, tellPoll) == nil {
+	for sleep(ctx, tellPoll, nil) == nil {
 		now := l.stats()
 		if now.news(told) && time.Since(last) >= tellPause {
 			last = time.Now()

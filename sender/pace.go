@@ -27,6 +27,7 @@ type pace struct {
 
 	mu       sync.Mutex
 	adaptive *adaptive
+	line     line   // of those that wait for the server
 	episode  int    // how often the server began to throttle; what may be sent since before may not any more
 	said     string // what it said then
 
@@ -55,7 +56,8 @@ const (
 // A pass is leave to offer one message, until the server begins to throttle: see holds.
 type pass int
 
-// now takes one message's worth of everything if that is possible without waiting. want is how many could be sent soon.
+// now takes one message's worth of everything if that is possible without waiting, and nobody else waits. want is how many could be sent
+// soon.
 func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	at := time.Now()
 	if p.shut(at) > 0 {
@@ -73,13 +75,14 @@ func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.adaptive.offer(at, 0); !ok {
-		if p.limits != nil {
-			p.taken-- // the grant is still the same
-		}
-		return 0, false
+	ok := len(p.line) == 0
+	if ok {
+		_, ok = p.adaptive.offer(at, 0)
 	}
-	return pass(p.episode), true
+	if !ok && p.limits != nil {
+		p.taken-- // the grant is still the same
+	}
+	return pass(p.episode), ok
 }
 
 // A laterError is that a message would have to wait for longer than p.hold: others may take it.
@@ -87,34 +90,25 @@ type laterError time.Duration
 
 func (e laterError) Error() string { return "not before " + time.Duration(e).String() }
 
+// A sleeper sleeps for a time, unless it is woken. An error is that there is nothing more to wait for.
+type sleeper func(d time.Duration, woken <-chan struct{}) error
+
 // wait takes one message's worth of everything as soon as that is possible. The caller says how to sleep. It is a *StopError when that
 // takes too long, unless it is by a rate, and a laterError when it takes longer than the message is held.
-func (p *pace) wait(ctx context.Context, sleep func(time.Duration) error, want int) (pass, error) {
+func (p *pace) wait(ctx context.Context, sleep sleeper, want int) (pass, error) {
 	for {
 		if d := p.shut(time.Now()); d > p.stay {
 			return 0, goesOn("outside of the time in which the campaign may be sent (not_before, send_window)", d)
 		} else if d > p.hold {
 			return 0, laterError(d)
 		} else if d > 0 {
-			if err := sleep(d); err != nil {
+			if err := sleep(d, nil); err != nil {
 				return 0, err
 			}
 		}
-		p.mu.Lock()
-		d, ok := p.adaptive.offer(time.Now(), p.hold)
-		now, said, throttled := pass(p.episode), p.said, p.adaptive.pause > 0
-		p.mu.Unlock()
-		switch {
-		case !ok && throttled && d > p.stay:
-			return 0, goesOn("the server throttles: "+said, d)
-		case !ok && d > p.hold:
-			return 0, laterError(d)
-		}
-		if err := sleep(d); err != nil {
+		now, err := p.stand(sleep)
+		if err != nil {
 			return 0, err
-		}
-		if !ok {
-			continue
 		}
 		if err := p.leave(ctx, sleep, want); err != nil {
 			return 0, err
@@ -125,6 +119,46 @@ func (p *pace) wait(ctx context.Context, sleep func(time.Duration) error, want i
 			return now, nil
 		}
 		p.unsent()
+	}
+}
+
+// stand stands in line for the server, and takes one message's worth of what it was found to take.
+func (p *pace) stand(sleep sleeper) (pass, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	came, woken := time.Now(), p.line.join()
+	defer func() { p.line.leave(woken) }()
+	for {
+		now, ahead := time.Now(), p.line.ahead(woken)
+		first := ahead == 0
+		d, ok := p.adaptive.after(now, ahead), false
+		if first {
+			d, ok = p.adaptive.offer(now, p.hold)
+		}
+		given := pass(p.episode)
+		switch pause := p.adaptive.until.Sub(now); {
+		case ok && d == 0:
+			return given, nil
+		case !ok && p.adaptive.pause > 0 && pause > p.stay:
+			return 0, goesOn("the server throttles: "+p.said, pause)
+		case !ok && d > p.hold:
+			return 0, laterError(d)
+		}
+		near := ok && d <= 2*lateMost
+		if near {
+			p.line.leave(woken) // the next one need not wait until this one is awake
+		}
+		p.mu.Unlock()
+		var err error
+		if first {
+			err = sleep(d, nil)
+		} else { // until it is woken; looking up now and then, for the session not to idle and others to take the message
+			err = sleep(min(max(d+now.Sub(came), idleMost), p.hold), woken)
+		}
+		p.mu.Lock()
+		if err != nil || near || ok && given == pass(p.episode) {
+			return given, err
+		}
 	}
 }
 
@@ -153,7 +187,7 @@ func (p *pace) shut(at time.Time) time.Duration {
 }
 
 // leave takes one message's worth of the limits as soon as that is possible.
-func (p *pace) leave(ctx context.Context, sleep func(time.Duration) error, want int) error {
+func (p *pace) leave(ctx context.Context, sleep sleeper, want int) error {
 	for p.limits != nil {
 		p.granting.Lock()
 		wait, err := p.take(ctx, time.Now(), p.hold, want)
@@ -167,7 +201,7 @@ func (p *pace) leave(ctx context.Context, sleep func(time.Duration) error, want 
 		if err == nil && wait == 0 {
 			return nil // what has leave goes on, also where somebody else has just heard that there is no more
 		}
-		if slept := sleep(wait); slept != nil {
+		if slept := sleep(wait, nil); slept != nil {
 			if err == nil {
 				p.unsent()
 			}
@@ -307,8 +341,8 @@ func roughly(d time.Duration) string {
 	return d.String()
 }
 
-// sleep sleeps for d, or not at all, unless ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleep sleeps for d, or not at all, unless ctx ends or it is woken.
+func sleep(ctx context.Context, d time.Duration, woken <-chan struct{}) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
@@ -316,6 +350,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return nil
+	case <-woken:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -203,6 +203,6 @@ func (e *engine) stubbornly(ctx context.Context, write func() (again bool, err e
 			return err
 		}
 		e.Log.Warn("the queue cannot be written, trying again", "error", err)
-		_ = sleep(ctx, time.Second<<try)
+		_ = sleep(ctx, time.Second<<try, nil)
 	}
 }

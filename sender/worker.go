@@ -89,12 +89,12 @@ func (w *worker) start() (*task, bool) {
 	if until, out := w.out(); out {
 		return nil, w.stayOut(until)
 	}
-	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute)) != nil {
+	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute), nil) != nil {
 		return nil, false
 	}
 	if w.inside = w.inside || w.gate.enter(time.Now()); !w.inside {
 		w.returnUpcoming()
-		return nil, w.sleep(gatePoll) == nil
+		return nil, w.sleep(gatePoll, nil) == nil
 	}
 	t := w.upcoming.Swap(nil)
 	if t != nil && !w.pace.holds(t.pass) {
@@ -293,12 +293,12 @@ func (w *worker) served(j store.Job) service {
 	return service{time.Since(t.since), 1}
 }
 
-// sleep sleeps for d unless offering ends. A session that would be idle for too long meanwhile is closed.
-func (w *worker) sleep(d time.Duration) error {
+// sleep sleeps for d unless it is woken or offering ends. A session that would be idle for too long meanwhile is closed.
+func (w *worker) sleep(d time.Duration, woken <-chan struct{}) error {
 	if d > idleMost {
 		w.hangUp()
 	}
-	return sleep(w.offering, d)
+	return sleep(w.offering, d, woken)
 }
 
 // take waits for a job. A session that has nothing to do for a while is closed.
@@ -346,7 +346,7 @@ func (w *worker) mayOffer(j store.Job) bool {
 	case errors.As(err, &stop):
 		w.retire(stop, stop.Until, w.enough)
 	case errors.As(err, &later):
-		w.sleepForLimits(time.Duration(later))
+		w.sleepForLimits(time.Duration(later), nil)
 	case w.offering.Err() == nil:
 		w.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
@@ -354,12 +354,12 @@ func (w *worker) mayOffer(j store.Job) bool {
 }
 
 // sleepForLimits sleeps while the others need not wait for this server to take its part.
-func (w *worker) sleepForLimits(d time.Duration) error {
+func (w *worker) sleepForLimits(d time.Duration, woken <-chan struct{}) error {
 	if d > 0 {
 		w.at(&w.lane.turn.waiting, 1)
 		defer w.at(&w.lane.turn.waiting, -1)
 	}
-	return w.sleep(d)
+	return w.sleep(d, woken)
 }
 
 // next is a job that is there now and may be offered now, composed; nil if there is none.
