@@ -2,6 +2,7 @@ package sender
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,27 +90,35 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A server that lets in three connections gets three, and one that takes ten messages in each gets no more, without anything that
-// counts as a failure.
+// A server that lets in three connections gets three, and one that takes twelve messages in each gets no more, without anything that
+// counts as a failure. What is under way when it says so is not taken for what it takes.
 func TestFewConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(t, 200, "process")
-		s := newServer(t, nil, nil)
-		s.letsIn, s.perSession = 3, 12
-		o := options(10)
-		o.Stats, o.Limits = &Stats{}, limited(q, store.Rate{N: 20, Per: time.Second})
-		if err := run(q, s, o); err != nil {
-			t.Fatal(err)
-		}
-		if o.Stats.Servers[0].Window != 3 {
-			t.Errorf("found a window of %d", o.Stats.Servers[0].Window)
-		}
-		if s.turnedAway > 12 {
-			t.Errorf("%d connections were turned away", s.turnedAway)
-		}
-		if n := len(s.at); n > 206 {
-			t.Errorf("%d envelopes for 200 messages", n)
-		}
-		s.verify(q, 200, nil)
-	})
+	for _, pipeline := range []int{1, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(t, 200, "process")
+			s := newServer(t, nil, nil)
+			s.letsIn, s.perSession = 3, 12
+			o := options(10)
+			o.Stats, o.Limits = &Stats{}, limited(q, store.Rate{N: 20, Per: time.Second})
+			if o.Pipeline = pipeline; pipeline > 1 {
+				s.depth, o.Limits = pipeline, nil // to have so many under way
+			}
+			if err := run(q, s, o); err != nil {
+				t.Fatal(err)
+			}
+			if o.Stats.Servers[0].Window != 3 {
+				t.Errorf("found a window of %d", o.Stats.Servers[0].Window)
+			}
+			if s.turnedAway > 12 {
+				t.Errorf("%d connections were turned away", s.turnedAway)
+			}
+			if n := len(s.at); n > 200+6*pipeline {
+				t.Errorf("%d envelopes for 200 messages", n)
+			}
+			if most := slices.Max(s.carried[s.letsIn:]); most > s.perSession {
+				t.Errorf("%d messages in a session when it was known that it takes %d: %v", most, s.perSession, s.carried)
+			}
+			s.verify(q, 200, nil)
+		})
+	}
 }

@@ -46,6 +46,7 @@ type worker struct {
 	session  Session
 	unhook   func() bool // of the hook that cuts the session when work ends
 	carried  int         // messages sent over the session
+	ended    int         // those of them to whose end the server has replied
 	under    []*task     // pushed over it and not answered, the oldest first
 	over     bool        // the server wants no more of the session
 	inside   bool        // the gate: it may have a session
@@ -445,7 +446,7 @@ func (w *worker) dial() bool {
 		}
 		return false
 	}
-	w.session, w.carried, w.over = s, 0, false
+	w.session, w.carried, w.ended, w.over = s, 0, 0, false
 	w.unhook = context.AfterFunc(w.work, s.Close)
 	w.up.Add(1)
 	if w.Stats.Connections.Add(1) == 1 {
@@ -588,6 +589,9 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
 		w.failed(&reply.Error{Stage: stage, Reply: r})
 	}
+	if stage == reply.Dot {
+		w.ended++
+	}
 	if out.State != store.Sent {
 		w.pace.unsent()
 		w.pace.answered(t.offered)
@@ -608,9 +612,9 @@ func (w *worker) tooMuch(r reply.Reply) {
 	if len(w.under) == 0 {
 		w.session.Close()
 	}
-	if w.carried >= perSessionMin {
-		w.perSession.Store(int64(w.carried))
-		w.Log.Info("the server takes no more messages in a session", "messages", w.carried, "reply", r.String())
+	if w.ended >= perSessionMin { // those that are under way were not taken yet
+		w.perSession.Store(int64(w.ended))
+		w.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
 		return
 	}
 	w.inside = false
