@@ -32,19 +32,29 @@ func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server s
 		// used up, and throttled mail is never given up.
 		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
 	default:
-		o.again(&out, now)
+		named, exact := reply.RetryAfter(r.Text)
+		if !exact {
+			named = 0
+		}
+		o.again(&out, now, named)
 	}
 	return out, verdict, scope
 }
 
-// again makes an outcome the recipient's next attempt, or its end when there were enough.
-func (o *Options) again(out *store.Outcome, now time.Time) {
+// again makes an outcome the recipient's next attempt, or its end when there were enough. named is the time after which the server wants
+// it again, as greylisting has one; 0: it named none. Who names one again was wrong the first time: it may then be later than the
+// back-off, and not sooner, so that no attempts are lost to a server that always says the same.
+func (o *Options) again(out *store.Outcome, now time.Time, named time.Duration) {
 	if out.Job.Attempt >= o.Attempts {
 		out.State = store.Failed
 		return
 	}
 	out.State, out.Counted = store.Queued, true
-	out.Due = now.Add(backoff(out.Job.Attempt, o.BackoffMin, o.BackoffMax))
+	wait := backoff(out.Job.Attempt, o.BackoffMin, o.BackoffMax)
+	if named > wait || named > 0 && out.Job.Attempt == 1 {
+		wait = min(named, o.BackoffMax)
+	}
+	out.Due = now.Add(wait)
 }
 
 // backoff is the time until the next attempt after the given one (from 1): doubled each time up to most, and up to a

@@ -531,7 +531,7 @@ func (w *worker) broken(t *task, err error) {
 // unfinished records that the content of a message was not completed.
 func (w *worker) unfinished(t *task, err error) {
 	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.Name}
-	w.again(&out, time.Now())
+	w.again(&out, time.Now(), 0)
 	w.settle(out)
 }
 
