@@ -1,10 +1,8 @@
 package sender
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -12,24 +10,12 @@ import (
 	"mailblast/store"
 )
 
-const (
-	// idleMost is how long a session is kept open with nothing to send: well below what servers allow (RFC 5321
-	// 4.5.3.2.7 asks for 5 minutes, many give less).
-	idleMost = 10 * time.Second
+// idleMost is how long a session is kept open with nothing to send: well below what servers allow (RFC 5321
+// 4.5.3.2.7 asks for 5 minutes, many give less).
+const idleMost = 10 * time.Second
 
-	// failuresMost is how often in a row a worker finds the server unusable before the run is stopped.
-	failuresMost = 5
-
-	// gatePoll is how often a worker that may have no session looks whether it may.
-	gatePoll = 250 * time.Millisecond
-
-	// perSessionMin is how many messages a session has carried when it is taken for granted that there were enough of them, and not
-	// too many sessions.
-	perSessionMin = 10
-
-	// refusalsMost is how many recipients in a row may be refused for a reason that sounds like ours before it is.
-	refusalsMost = 10
-)
+// gatePoll is how often a worker that may have no session looks whether it may.
+const gatePoll = 250 * time.Millisecond
 
 // A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
 type worker struct {
@@ -139,33 +125,6 @@ func (w *worker) start() (*task, bool) {
 	return t, true
 }
 
-// stayOut waits while the server is left out. It reports false when that is for the rest of the run.
-func (w *worker) stayOut(until time.Time) bool {
-	w.returnUpcoming()
-	w.hangUp()
-	var over <-chan time.Time
-	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
-		defer timer.Stop()
-		over = timer.C
-	}
-	for out := true; out; {
-		select {
-		case j := <-w.pinned:
-			if !w.leaves(j) {
-				w.putBack(j)
-			}
-		case <-over:
-			out = false
-		case <-w.offering.Done():
-			return false
-		}
-	}
-	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
-	w.comeBack(time.Now())
-	return true
-}
-
 // send sends the content of current, for which the server waits, as soon as its begin is recorded, together with the envelope
 // of the next message if one can be had at once. It returns the next one when the server waits for its content.
 //
@@ -232,28 +191,6 @@ func (w *worker) send(current *task) *task {
 		return next
 	}
 	return nil
-}
-
-// unsent puts a message back whose content was not sent, if there is one.
-func (w *worker) unsent(t *task) {
-	if t != nil {
-		t.begun()
-		w.untried(t)
-	}
-}
-
-// untried puts a message back for which there was leave, and gives the leave back to the quotas.
-func (w *worker) untried(t *task) {
-	w.pace.unsent()
-	w.waits.CompareAndSwap(t, nil)
-	w.putBack(t.Job)
-}
-
-// begun waits for the answer to t's begin if there is one to come: nothing else is recorded of a job before that.
-func (t *task) begun() {
-	if t.kept != nil {
-		<-t.kept
-	}
 }
 
 // ready reads the server's answer to the envelope of t, and ends t unless the server waits for its content.
@@ -418,231 +355,4 @@ func (w *worker) prepare(j store.Job) *task {
 		t.Server = w.Name
 	}
 	return t
-}
-
-// room is how many more messages the session may carry.
-func (w *worker) room() int {
-	room := math.MaxInt
-	for _, most := range []int{w.MessagesPerConnection, int(w.perSession.Load())} {
-		if most > 0 {
-			room = min(room, most-w.carried)
-		}
-	}
-	return room
-}
-
-// dial makes sure that there is a session.
-func (w *worker) dial() bool {
-	if w.session != nil && (w.session.Broken() || w.room() <= 0) {
-		w.hangUp()
-	}
-	if w.session != nil {
-		return true
-	}
-	s, err := w.Transport.Dial(w.claim)
-	if err != nil {
-		if w.claim.Err() == nil && !w.refused(err) {
-			w.failed(err)
-		}
-		return false
-	}
-	w.session, w.carried, w.ended, w.over = s, 0, 0, false
-	w.unhook = context.AfterFunc(w.work, s.Close)
-	w.up.Add(1)
-	if w.Stats.Connections.Add(1) == 1 {
-		now := time.Now()
-		w.firstUp.Store(&now)
-	}
-	return true
-}
-
-// hangUp ends the session.
-func (w *worker) hangUp() {
-	if w.session == nil {
-		return
-	}
-	w.session.Quit()
-	w.unhook()
-	w.session = nil
-	w.up.Add(-1)
-	w.Stats.Connections.Add(-1)
-}
-
-// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another
-// reason. While there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
-func (w *worker) refused(err error) bool {
-	var e *reply.Error
-	if !errors.As(err, &e) || e.Reply.Code == 0 {
-		return false
-	}
-	verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
-	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.up.Load() == 0) {
-		return false
-	}
-	w.inside = false
-	now := time.Now()
-	if w.gate.refuse(now); w.up.Load() > 0 {
-		w.Log.Info("the server lets in no more connections", "open", w.up.Load(), "reply", e.Reply.String())
-		return true
-	}
-	if pause, begun := w.pace.throttled(now, now, e.Reply.String()); begun {
-		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
-	}
-	return true
-}
-
-// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with
-// nobody getting a message through meanwhile, or one that only a person can mend.
-func (w *worker) failed(err error) {
-	if w.failures == 0 {
-		w.sentBefore = w.sent.Load()
-	}
-	w.failures++
-	w.trouble()
-	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
-		w.hangUp()
-	}
-	var e *reply.Error
-	if errors.As(err, &e) && e.Final {
-		// Some servers say 5xx to one connection too many; the others go on.
-		if verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
-			w.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.cancel)
-			return
-		}
-	}
-	if w.failures >= failuresMost && w.sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
-		w.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.cancel)
-		return
-	}
-	// What happens to all workers at once is said once.
-	if n := int64(w.failures); n > w.warned.Swap(max(n, w.warned.Load())) {
-		w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
-	}
-}
-
-// broken ends a task whose connection broke, or whose server stopped making sense, before the content was complete. It was
-// not sent, but the server had seen the recipient, who may be the reason: the attempt counts.
-func (w *worker) broken(t *task, err error) {
-	w.session.Close() // it was broken before, or is no longer to be understood
-	w.unfinished(t, err)
-	w.failed(err)
-}
-
-// unfinished records that the content of a message was not completed.
-func (w *worker) unfinished(t *task, err error) {
-	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.Name}
-	w.again(&out, time.Now(), 0)
-	w.settle(out)
-}
-
-// doubt ends a task whose last byte may have left and whose reply did not come.
-func (w *worker) doubt(t *task, err error) {
-	w.session.Close()
-	w.doubtful(t, err)
-	w.failed(err)
-}
-
-// doubtful records that only the server knows what became of a message.
-func (w *worker) doubtful(t *task, err error) {
-	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.Name})
-}
-
-// lost ends a task whose begin was not recorded, because somebody else has changed or suppressed the row, or the queue cannot be
-// written: its content must not be completed, so the connection goes.
-func (w *worker) lost(t *task) {
-	w.session.Close()
-	w.hangUp()
-	w.notBegun(t)
-}
-
-// notBegun puts a message back whose begin was not recorded.
-func (w *worker) notBegun(t *task) {
-	w.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
-	w.untried(t)
-}
-
-// answered ends a task by the server's reply, and draws what follows from it for the others.
-func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
-	now := time.Now()
-	out, verdict, scope := w.decide(t.Job, stage, r, w.Name, now)
-	if stage != reply.Mail && r.Code != 421 {
-		w.failures = 0 // it does talk about recipients
-	}
-	switch {
-	case out.State == store.Sent:
-		w.works()
-		w.pace.accepted(t.offered, now)
-	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
-		out.Due = now
-		w.tooMuch(r)
-	case verdict == reply.Throttle:
-		pause, begun := w.pace.throttled(t.offered, now, r.String())
-		out.Due = now.Add(pause)
-		if begun {
-			w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
-		}
-	case verdict == reply.Stop && (stage == reply.Mail || w.refusals.Add(1) >= refusalsMost),
-		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.refusals.Add(1) >= refusalsMost:
-		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
-		// does where the sender or the size is refused for good, as that would fail the whole list.
-		w.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.cancel)
-	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
-		w.failed(&reply.Error{Stage: stage, Reply: r})
-	}
-	if stage == reply.Dot {
-		w.ended++
-	}
-	if out.State != store.Sent {
-		w.pace.unsent()
-		w.pace.answered(t.offered)
-	}
-	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.othersTake() {
-		out.Due = now // the recipient had no part in it
-	}
-	w.settle(out)
-}
-
-// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough. It may say so to
-// several messages that are under way.
-func (w *worker) tooMuch(r reply.Reply) {
-	if w.over {
-		return
-	}
-	w.over = true
-	if len(w.under) == 0 {
-		w.session.Close()
-	}
-	if w.ended >= perSessionMin { // those that are under way were not taken yet
-		w.perSession.Store(int64(w.ended))
-		w.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
-		return
-	}
-	w.inside = false
-	w.gate.refuse(time.Now())
-	w.Log.Info("the server wants fewer connections", "reply", r.String())
-}
-
-// settle hands an outcome to the recorder and to whoever watches.
-func (w *worker) settle(out store.Outcome) {
-	w.done(out.Job, w.served(out.Job))
-	switch out.State {
-	case store.Sent:
-		w.Stats.Sent.Add(1)
-	case store.Failed:
-		w.Stats.Failed.Add(1)
-	case store.InDoubt:
-		w.Stats.InDoubt.Add(1)
-	case store.Queued:
-		w.Stats.Deferred.Add(1)
-	}
-	w.recorder.finish(out)
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }

@@ -1,0 +1,168 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"mailblast/sender/reply"
+)
+
+// A worker's session: how it is opened and given up, and what follows for the server from its troubles.
+
+const (
+	// failuresMost is how often in a row a worker finds the server unusable before the run is stopped.
+	failuresMost = 5
+
+	// perSessionMin is how many messages a session has carried when it is taken for granted that there were enough of them, and not
+	// too many sessions.
+	perSessionMin = 10
+)
+
+// room is how many more messages the session may carry.
+func (w *worker) room() int {
+	room := math.MaxInt
+	for _, most := range []int{w.MessagesPerConnection, int(w.perSession.Load())} {
+		if most > 0 {
+			room = min(room, most-w.carried)
+		}
+	}
+	return room
+}
+
+// dial makes sure that there is a session.
+func (w *worker) dial() bool {
+	if w.session != nil && (w.session.Broken() || w.room() <= 0) {
+		w.hangUp()
+	}
+	if w.session != nil {
+		return true
+	}
+	s, err := w.Transport.Dial(w.claim)
+	if err != nil {
+		if w.claim.Err() == nil && !w.refused(err) {
+			w.failed(err)
+		}
+		return false
+	}
+	w.session, w.carried, w.ended, w.over = s, 0, 0, false
+	w.unhook = context.AfterFunc(w.work, s.Close)
+	w.up.Add(1)
+	if w.Stats.Connections.Add(1) == 1 {
+		now := time.Now()
+		w.firstUp.Store(&now)
+	}
+	return true
+}
+
+// hangUp ends the session.
+func (w *worker) hangUp() {
+	if w.session == nil {
+		return
+	}
+	w.session.Quit()
+	w.unhook()
+	w.session = nil
+	w.up.Add(-1)
+	w.Stats.Connections.Add(-1)
+}
+
+// stayOut waits while the server is left out. It reports false when that is for the rest of the run.
+func (w *worker) stayOut(until time.Time) bool {
+	w.returnUpcoming()
+	w.hangUp()
+	var over <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		over = timer.C
+	}
+	for out := true; out; {
+		select {
+		case j := <-w.pinned:
+			if !w.leaves(j) {
+				w.putBack(j)
+			}
+		case <-over:
+			out = false
+		case <-w.offering.Done():
+			return false
+		}
+	}
+	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
+	w.comeBack(time.Now())
+	return true
+}
+
+// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another
+// reason. While there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
+func (w *worker) refused(err error) bool {
+	var e *reply.Error
+	if !errors.As(err, &e) || e.Reply.Code == 0 {
+		return false
+	}
+	verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
+	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.up.Load() == 0) {
+		return false
+	}
+	w.inside = false
+	now := time.Now()
+	if w.gate.refuse(now); w.up.Load() > 0 {
+		w.Log.Info("the server lets in no more connections", "open", w.up.Load(), "reply", e.Reply.String())
+		return true
+	}
+	if pause, begun := w.pace.throttled(now, now, e.Reply.String()); begun {
+		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+	}
+	return true
+}
+
+// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with
+// nobody getting a message through meanwhile, or one that only a person can mend.
+func (w *worker) failed(err error) {
+	if w.failures == 0 {
+		w.sentBefore = w.sent.Load()
+	}
+	w.failures++
+	w.trouble()
+	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
+		w.hangUp()
+	}
+	var e *reply.Error
+	if errors.As(err, &e) && e.Final {
+		// Some servers say 5xx to one connection too many; the others go on.
+		if verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
+			w.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.cancel)
+			return
+		}
+	}
+	if w.failures >= failuresMost && w.sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
+		w.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.cancel)
+		return
+	}
+	// What happens to all workers at once is said once.
+	if n := int64(w.failures); n > w.warned.Swap(max(n, w.warned.Load())) {
+		w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+	}
+}
+
+// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough. It may say so to
+// several messages that are under way.
+func (w *worker) tooMuch(r reply.Reply) {
+	if w.over {
+		return
+	}
+	w.over = true
+	if len(w.under) == 0 {
+		w.session.Close()
+	}
+	if w.ended >= perSessionMin { // those that are under way were not taken yet
+		w.perSession.Store(int64(w.ended))
+		w.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
+		return
+	}
+	w.inside = false
+	w.gate.refuse(time.Now())
+	w.Log.Info("the server wants fewer connections", "reply", r.String())
+}
