@@ -31,6 +31,23 @@ func (q domainQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
 	return jobs, err
 }
 
+// begin begins a run. What it returns ends it, with whatever hangs, after which no row is held.
+func begin(t *testing.T, o setup, q domainQueue, s *server) (end func()) {
+	work, cut := context.WithCancel(context.Background())
+	claim, stop := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- o.run(work, claim, q, s) }()
+	return func() {
+		t.Helper()
+		stop()
+		cut()
+		<-done
+		if rows := q.rows(t, store.Claimed, store.Sending); len(rows) > 0 {
+			t.Errorf("%d rows are still held", len(rows))
+		}
+	}
+}
+
 // One domain hangs, and all others are sent to as if it were not there.
 func TestOneDomainHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -43,12 +60,9 @@ func TestOneDomainHangs(t *testing.T) {
 			}
 		}
 		s := newServer(t, nil, scripts)
-		work, cut := context.WithCancel(context.Background())
-		claim, stop := context.WithCancel(context.Background())
 		o := options(10)
 		o.Batch, o.Stats = 100, &Stats{}
-		done := make(chan error)
-		go func() { done <- o.run(work, claim, q, s) }()
+		end := begin(t, o, q, s)
 		time.Sleep(5 * time.Second)
 		// What was behind a message that hangs on the same connection waits with it.
 		if sent := o.Stats.Sent.Load(); sent < 900-2*windowFirst {
@@ -63,12 +77,7 @@ func TestOneDomainHangs(t *testing.T) {
 		if hanging > windowFirst {
 			t.Errorf("%d messages hang", hanging)
 		}
-		stop()
-		cut()
-		<-done
-		if rows := q.rows(t, store.Claimed, store.Sending); len(rows) > 0 {
-			t.Errorf("%d rows are still held", len(rows))
-		}
+		end()
 	})
 }
 
@@ -83,12 +92,9 @@ func TestSortedByDomain(t *testing.T) {
 			scripts[address(n)] = []string{"hang rcpt"}
 		}
 		s := newServer(t, nil, scripts)
-		work, cut := context.WithCancel(context.Background())
-		claim, stop := context.WithCancel(context.Background())
 		o := options(10)
 		o.Batch, o.Stats = 100, &Stats{}
-		done := make(chan error)
-		go func() { done <- o.run(work, claim, q, s) }()
+		end := begin(t, o, q, s)
 		for range 5 {
 			time.Sleep(time.Second)
 			if n := len(q.rows(t, store.Claimed, store.Sending)); n > 3*o.Batch+3*o.Connections {
@@ -98,12 +104,7 @@ func TestSortedByDomain(t *testing.T) {
 		if sent := o.Stats.Sent.Load(); sent < recipients-hanging-2*windowFirst {
 			t.Errorf("%d of %d were sent", sent, recipients-hanging)
 		}
-		stop()
-		cut()
-		<-done
-		if rows := q.rows(t, store.Claimed, store.Sending); len(rows) > 0 {
-			t.Errorf("%d rows are still held", len(rows))
-		}
+		end()
 	})
 }
 
