@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gocarina/gocsv"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -51,7 +52,8 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report [NAME]",
 		Short: "Say what became of each recipient",
 		Long: `List the recipients of a campaign with their state, the server's last reply and the time. Without a name it is the campaign
-that was made last. See "mailblast help states" for the states. JSON and CSV name the server, too: by its name in the campaign file, or host and port.
+that was made last. See "mailblast help states" for the states. JSON and CSV name the server, too: by its name in the campaign file, or host and port. So does
+the table, where the campaign file has several of them.
 
 In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe, unless --raw.`,
 		Example: `  mailblast report --failed
@@ -94,12 +96,37 @@ func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
 	if !c.Purged.IsZero() {
 		a.say(cmd, "%s: its recipients were removed on %s; only counts are left", c.Name, c.Purged.Local().Format(time.DateOnly))
 	}
+	servers, err := severalServers(ctx, s, c)
+	if err != nil {
+		return err
+	}
 	rows := func(yield func([]reportRow) error) error { return batches(ctx, s, c.Name, states, f, yield) }
 	if f.output == "" {
 		out := bufio.NewWriter(cmd.OutOrStdout())
-		return errors.Join(write(out, c, rows), out.Flush())
+		return errors.Join(write(out, c, servers, rows), out.Flush())
 	}
-	return replaceFile(f.output, func(w io.Writer) error { return write(w, c, rows) })
+	return replaceFile(f.output, func(w io.Writer) error { return write(w, c, servers, rows) })
+}
+
+// severalServers are the names of a campaign's servers, if it has several. What the campaign file needs from the environment need not be there.
+func severalServers(ctx context.Context, s *store.Store, c store.Campaign) (names []string, err error) {
+	source, err := s.Source(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := campaign.Parse(c.Path, source, func(variable string) (string, bool) {
+		if value, ok := os.LookupEnv(variable); ok {
+			return value, true
+		}
+		return "1", true // is good for a port, too
+	})
+	if err != nil || len(f.Servers) < 2 {
+		return nil, nil
+	}
+	for i := range f.Servers {
+		names = append(names, f.Servers[i].Name)
+	}
+	return names, nil
 }
 
 // wanted is the states to show; none means all.
@@ -181,33 +208,48 @@ func harmless(s string) string {
 	return s
 }
 
-// A reporter writes a campaign and its recipients, which rows yields in batches.
-type reporter func(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error
+// A reporter writes a campaign with the names of its servers, if there are several, and its recipients, which rows yields in batches.
+type reporter func(w io.Writer, c store.Campaign, servers []string, rows func(func([]reportRow) error) error) error
 
-func reportTable(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error {
-	const emailWidth, replyWidth = 36, 60
+func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func([]reportRow) error) error) error {
+	const emailWidth, serverWidth, replyWidth = 36, 24, 60
 	t := newTable()
-	t.AppendHeader(table.Row{"EMAIL", "STATE", "ATTEMPTS", "REPLY"})
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, WidthMin: emailWidth}, {Number: 2, WidthMin: 10},
-		{Number: 3, WidthMin: 8, Align: text.AlignRight}, {Number: 4, WidthMax: replyWidth, WidthMaxEnforcer: text.WrapSoft},
-	})
-	any := false
+	header := table.Row{"EMAIL", "STATE", "ATTEMPTS", "REPLY"}
+	columns := []table.ColumnConfig{
+		{Number: 1, WidthMin: emailWidth}, {Number: 2, WidthMin: 10}, {Number: 3, WidthMin: 8, Align: text.AlignRight},
+	}
+	reply := replyWidth
+	if len(servers) > 0 {
+		width := len("SERVER")
+		for _, name := range servers {
+			width = min(max(width, utf8.RuneCountInString(name)), serverWidth)
+		}
+		header = slices.Insert(header, 3, any("SERVER"))
+		columns = append(columns, table.ColumnConfig{Number: 4, WidthMin: width, WidthMax: width, WidthMaxEnforcer: text.WrapHard})
+		reply -= width + 2 // the table is no wider than without
+	}
+	t.AppendHeader(header)
+	t.SetColumnConfigs(append(columns, table.ColumnConfig{Number: len(header), WidthMax: reply, WidthMaxEnforcer: text.WrapSoft}))
+	some := false
 	err := rows(func(batch []reportRow) error {
-		any = true
+		some = true
 		for _, r := range batch {
 			words := []string{r.Status, r.Reply}
 			if r.Code != 0 {
 				words = slices.Insert(words, 0, fmt.Sprint(r.Code))
 			}
-			t.AppendRow(table.Row{r.Email, r.State, r.Attempts, strings.Join(strings.Fields(strings.Join(words, " ")), " ")})
+			row := table.Row{r.Email, r.State, r.Attempts, strings.Join(strings.Fields(strings.Join(words, " ")), " ")}
+			if len(servers) > 0 {
+				row = slices.Insert(row, 3, any(r.Server))
+			}
+			t.AppendRow(row)
 		}
 		_, err := fmt.Fprintln(w, t.Render())
 		t.ResetRows()
 		t.ResetHeaders()
 		return err
 	})
-	if err == nil && !any {
+	if err == nil && !some {
 		_, err = fmt.Fprintf(w, "%s: no such recipients\n", c.Name)
 	}
 	return err
@@ -225,7 +267,7 @@ func newTable() table.Writer {
 	return t
 }
 
-func reportJSON(w io.Writer, c store.Campaign, rows func(func([]reportRow) error) error) error {
+func reportJSON(w io.Writer, c store.Campaign, _ []string, rows func(func([]reportRow) error) error) error {
 	head, err := json.Marshal(statusOf(c).reportHead)
 	if err != nil {
 		return err
@@ -253,7 +295,7 @@ func reportJSON(w io.Writer, c store.Campaign, rows func(func([]reportRow) error
 	return err
 }
 
-func reportCSV(w io.Writer, _ store.Campaign, rows func(func([]reportRow) error) error) error {
+func reportCSV(w io.Writer, _ store.Campaign, _ []string, rows func(func([]reportRow) error) error) error {
 	out := gocsv.DefaultCSVWriter(w)
 	if err := gocsv.MarshalCSV([]reportRow{}, out); err != nil {
 		return err
