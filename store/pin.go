@@ -45,7 +45,7 @@ func (l *Lease) readPins(ctx context.Context, jobs []Job) error {
 // again makes those due who are pinned and were put back untried: another run has waited for their server. The caller holds store.mu and
 // has begun a transaction.
 func (l *Lease) again(ctx context.Context) error {
-	return l.store.exec(ctx, "UPDATE job NOT INDEXED SET due = 0 WHERE id IN (SELECT job FROM pinned) AND campaign = ?1 AND state = 'queued' AND attempt = 0 AND code = 0", l.id)
+	return l.store.exec(ctx, "UPDATE job NOT INDEXED SET due = 0 WHERE id IN (SELECT job FROM pinned) AND campaign = ?1 AND state = 'queued' AND code = 0 AND text = ''", l.id)
 }
 
 // Unpin lets everybody who is pinned go over any server. It returns how many of them are queued.

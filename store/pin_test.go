@@ -47,6 +47,7 @@ func TestPin(t *testing.T) {
 		{"waited for its server for long", "a", func(t *testing.T, l *Lease, j Job) {
 			record(t, l, nil, Outcome{Job: j, State: InDoubt, Server: "b"})
 			retried(t, l, InDoubt, 1)
+			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Queued, Counted: true, Code: 450, Server: "b"})
 			record(t, l, nil, Outcome{Job: claim(t, l, 1)[0], State: Queued, Due: time.Now().Add(time.Hour)})
 			if none := claim(t, l, 1); len(none) > 0 {
 				t.Errorf("claimed %+v", none)
