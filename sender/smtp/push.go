@@ -201,17 +201,21 @@ func (s *Session) fate(p push) (stage reply.Stage, r reply.Reply, err error) {
 		if len(s.early) > 0 {
 			said = s.early[0]
 			s.early = slices.Delete(s.early, 0, 1)
-		} else if said, err = s.hear(command.stage, command.timeout); err != nil {
-			// What has no recipient cannot be taken, nor what comes behind a farewell. Who only refuses RSET may go on to take it.
-			if refused && (stage != reply.Rset || r.Code == 421) {
+		} else {
+			said, err = s.hear(command.stage, command.timeout)
+		}
+		if err == nil && (said.Code >= 300 && said.Code < 400 || refused && command.stage == reply.Dot && positive(said)) {
+			// It is out of step, and so is all that it said after it.
+			err = s.unfit(command.stage, said)
+			s.lost, s.early = err, nil
+		}
+		if err != nil {
+			// What has no recipient cannot be taken, unless the server says that it was, nor what comes behind a farewell. Who only
+			// refuses RSET may go on to take it.
+			if refused && !positive(said) && (stage != reply.Rset || r.Code == 421) {
 				return stage, r, nil
 			}
 			return command.stage, said, err
-		}
-		if said.Code >= 300 && said.Code < 400 || refused && command.stage == reply.Dot && !refusal(said) {
-			// It is out of step, and so is all that it said after it.
-			s.lost, s.early = s.unfit(command.stage, said), nil
-			return command.stage, said, s.lost
 		}
 		if said.Code == 421 || command.stage == reply.Rset && refusal(said) {
 			s.broken.Store(true)

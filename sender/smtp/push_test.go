@@ -66,6 +66,7 @@ func TestAnswer(t *testing.T) {
 		{"354 to BDAT", "250 from|250 to|354 go|" + ok2, "doubt broken, doubt broken"},
 		{"MAIL refused, and taken", "550 no|250 to|250 taken|" + ok2, "doubt broken, doubt broken"},
 		{"recipient refused, and taken", "250 from|550 who?|250 taken|" + ok2, "doubt broken, doubt broken"},
+		{"recipient refused, 354 to BDAT", "250 from|550 who?|354 go|" + ok2, "rcpt 550 broken, doubt broken"},
 		{"RSET refused", ok + "502 what?|503 nested|250 to|554 no", "dot 250, rset 502 broken"},
 		{"RSET refused, then closed", ok + "502 what?|close", "dot 250, doubt broken"},
 		{"RSET refused, closed before BDAT's reply", ok + "502 what?|250 from|250 to|close", "dot 250, doubt broken"},
