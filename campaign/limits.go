@@ -170,14 +170,14 @@ func (r *reader) perDomain(path string, n *yaml.Node) {
 	})
 }
 
-// RateFor is the rate for a domain, and whether the file names it.
-func (l *Limits) RateFor(domain string) (rate Rate, named, ok bool) {
+// RateFor is the rate for a domain, if it has one.
+func (l *Limits) RateFor(domain string) (rate Rate, ok bool) {
 	for _, want := range []string{strings.ToLower(domain), ""} {
 		if i := slices.IndexFunc(l.PerDomain, func(d DomainRate) bool { return d.Domain == want }); i >= 0 {
-			return l.PerDomain[i].Rate, want != "", true
+			return l.PerDomain[i].Rate, true
 		}
 	}
-	return Rate{}, false, false
+	return Rate{}, false
 }
 
 // parseRate reads N/UNIT with s, m, h or d, or N/DURATION as in 3/1s and 100/90s.

@@ -101,19 +101,15 @@ func (l serverLimits) Return(ctx context.Context, n int) error {
 	return l.store.Return(ctx, l.server, n, time.Now())
 }
 
-// domainLimits are the rates for recipients' domains, over all servers together: of those that the campaign file names shared by everybody
-// who sends over the first server, of all others, of which there may be a million, each for this run.
+// domainLimits are the rates for recipients' domains, over all servers together, shared by everybody who sends over the first one.
 func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
 	if len(f.Limits.PerDomain) == 0 {
 		return nil
 	}
 	return func(domain string) sender.Limits {
-		r, named, ok := f.Limits.RateFor(domain)
-		switch {
-		case !ok:
+		r, ok := f.Limits.RateFor(domain)
+		if !ok {
 			return nil
-		case !named:
-			return sender.Spread(storeRate(r))
 		}
 		return serverLimits{s, serverName(&f.Servers[0]), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
 	}

@@ -84,7 +84,7 @@ func (d *domains) get(name string) *domain {
 	v := d.all[name]
 	if v == nil {
 		if len(d.all) >= domainsMost {
-			d.forget(time.Now())
+			d.forget()
 		}
 		v = &domain{window: windowFirst}
 		if d.limits != nil {
@@ -98,14 +98,9 @@ func (d *domains) get(name string) *domain {
 }
 
 // forget drops the domains of which nothing has to be remembered. The caller holds mu.
-func (d *domains) forget(now time.Time) {
+func (d *domains) forget() {
 	for name, v := range d.all {
-		used := v.busy > 0 || len(v.parked) > 0
-		if v.pace != nil {
-			s, own := v.pace.limits.(*spread)
-			used = used || own && s.next.After(now)
-		}
-		if !used {
+		if v.busy == 0 && len(v.parked) == 0 {
 			delete(d.all, name)
 		}
 	}
@@ -282,24 +277,3 @@ func (d *domains) clear(yield func(store.Job)) {
 	}
 	d.parked = 0
 }
-
-// Spread are limits for one process: messages at even distances.
-func Spread(r store.Rate) Limits {
-	gap := r.Per / time.Duration(r.N)
-	return &spread{gap: gap + gap/100, slack: gap / 100}
-}
-
-type spread struct {
-	gap   time.Duration
-	slack time.Duration // a message that is later is the first of a new row: else the one behind it would come too soon
-	next  time.Time
-}
-
-func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
-	now := time.Now()
-	from := later(s.next, now)
-	s.next = from.Add(s.gap)
-	return store.Grant{N: 1, From: from, Slack: s.slack}, nil
-}
-
-func (s *spread) Return(context.Context, int) error { return nil }

@@ -118,7 +118,7 @@ func TestDomainRate(t *testing.T) {
 		o.Batch, o.PerDomain = 10, 3
 		o.DomainLimits = func(domain string) Limits {
 			if domain == "a.example" {
-				return Spread(store.Rate{N: 5, Per: time.Second})
+				return spreadOut(store.Rate{N: 5, Per: time.Second})
 			}
 			return nil
 		}

@@ -435,3 +435,24 @@ func (s *server) verify(q *queue, recipients int, want map[string]store.State) {
 		}
 	}
 }
+
+// spreadOut are limits of one run: messages at even distances.
+func spreadOut(r store.Rate) Limits {
+	gap := r.Per / time.Duration(r.N)
+	return &spread{gap: gap + gap/100, slack: gap / 100}
+}
+
+type spread struct {
+	gap   time.Duration
+	slack time.Duration // a message that is later is the first of a new row: else the one behind it would come too soon
+	next  time.Time
+}
+
+func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
+	now := time.Now()
+	from := later(s.next, now)
+	s.next = from.Add(s.gap)
+	return store.Grant{N: 1, From: from, Slack: s.slack}, nil
+}
+
+func (s *spread) Return(context.Context, int) error { return nil }

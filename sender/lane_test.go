@@ -94,7 +94,7 @@ func TestOneServerFails(t *testing.T) {
 					c.spoil(&servers[1], bad, q)
 					for i := range servers {
 						if servers[i].Weight = weight; i != 1 {
-							servers[i].Limits = Spread(store.Rate{N: 100, Per: time.Second})
+							servers[i].Limits = spreadOut(store.Rate{N: 100, Per: time.Second})
 						}
 					}
 					o := options(0).Options
@@ -162,7 +162,7 @@ func TestServerComesBack(t *testing.T) {
 			bad.dials = append(bad.dials, down)
 		}
 		bad.dials = append(bad.dials, nil)
-		servers[1].Limits = Spread(store.Rate{N: 10, Per: time.Second})
+		servers[1].Limits = spreadOut(store.Rate{N: 10, Per: time.Second})
 		o := options(0).Options
 		o.Stats = &Stats{}
 		if err := Run(context.Background(), context.Background(), q, servers, o); err != nil {
@@ -274,7 +274,7 @@ func TestLearned(t *testing.T) {
 		q := newQueue(t, 1000, "process")
 		servers := several(5, newServer(t, nil, nil))
 		servers[0].Transport.(*server).letsIn = 2
-		servers[0].Limits = Spread(store.Rate{N: 50, Per: time.Second})
+		servers[0].Limits = spreadOut(store.Rate{N: 50, Per: time.Second})
 		start := time.Now()
 		var told []time.Duration
 		servers[0].Learned = func(_ context.Context, s ServerStats) error {

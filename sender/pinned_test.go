@@ -26,7 +26,7 @@ func TestPinned(t *testing.T) {
 		{"well", func(all []Server, _ *queue) []Server { return all }, ""},
 		{"the only one", func(all []Server, _ *queue) []Server { return all[:1] }, ""},
 		{"slow by its limit", func(all []Server, _ *queue) []Server {
-			all[0].Limits = Spread(store.Rate{N: 1, Per: 20 * time.Second})
+			all[0].Limits = spreadOut(store.Rate{N: 1, Per: 20 * time.Second})
 			return all
 		}, ""},
 		{"throttles", func(all []Server, _ *queue) []Server {

@@ -38,6 +38,9 @@ const (
 	usageStep = 5 * time.Minute
 	usageKept = 32 * 24 * time.Hour
 
+	// pacesKept is how many grants for domains there are between two times that those are forgotten of which nothing is used up.
+	pacesKept = 1000
+
 	// warmupDay is a day of a warm-up.
 	warmupDay = 24 * time.Hour
 )
@@ -50,7 +53,13 @@ const (
 // of a rate's length has more than it says. Quotas are counted over the time before now, and not by the days of a calendar: so
 // they hold whatever the provider takes for a day, and for those who count the last 24 hours, as Amazon SES and Google do.
 func (s *Store) Reserve(ctx context.Context, server, domain string, l Limits, want int, now time.Time) (g Grant, err error) {
-	err = s.write(ctx, func(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	durability := "strict"
+	if domain != "" {
+		durability = "process" // there are many of them, and after a power cut their rates are those of a while ago
+	}
+	err = s.writeAs(ctx, durability, func(ctx context.Context) error {
 		g = Grant{N: want, From: now, Slack: time.Hour}
 		if err := s.quota(ctx, server, l, now, &g); err != nil || g.N == 0 {
 			return err
@@ -78,11 +87,21 @@ func (s *Store) Reserve(ctx context.Context, server, domain string, l Limits, wa
 			}
 		}
 		if domain != "" {
-			return nil // it is counted for all
+			return s.forgetPaces(ctx, now) // it is counted for all
 		}
 		return s.countUsage(ctx, server, g.N, now)
 	})
 	return g, explain(err)
+}
+
+// forgetPaces removes now and then the rates of domains of which nothing is used up any more, inside the caller's transaction: a list may
+// have a million of them.
+func (s *Store) forgetPaces(ctx context.Context, now time.Time) error {
+	if s.paced++; s.paced < pacesKept {
+		return nil
+	}
+	s.paced = 0
+	return s.exec(ctx, "DELETE FROM pace WHERE domain <> '' AND used < ?1", now.UnixMicro())
 }
 
 // Return gives back what was reserved of the quotas and not sent.

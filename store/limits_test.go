@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -281,13 +282,33 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// What it would cost to keep the rate of every domain here, and not only of those that the campaign file names: a write for each, even without
-// the sync. It is why that is not done.
+// The rates of very many domains do not stay for ever, and what is used up of those that are there does.
+func TestForgetPaces(t *testing.T) {
+	s := open(t)
+	l := Limits{Rates: []Rate{{20, time.Second}}}
+	slow := Limits{Rates: []Rate{{1, time.Hour}}}
+	if g, err := s.Reserve(t.Context(), relay, "slow.example", slow, 1, morning); g.N != 1 || err != nil {
+		t.Fatal(g, err)
+	}
+	now := morning
+	for n := range 2 * pacesKept {
+		now = now.Add(10 * time.Millisecond)
+		if g, err := s.Reserve(t.Context(), relay, fmt.Sprintf("domain%d.example", n), l, 1, now); g.N != 1 || err != nil {
+			t.Fatal(g, err)
+		}
+	}
+	var n int64
+	if err := s.each(t.Context(), 1, func(row []driver.Value) error { n, _ = row[0].(int64); return nil }, "SELECT count(*) FROM pace"); err != nil || n > pacesKept/2 {
+		t.Errorf("%d are kept, %v", n, err)
+	}
+	if g, err := s.Reserve(t.Context(), relay, "slow.example", slow, 1, now); g.N != 0 || err != nil {
+		t.Errorf("got %+v, %v", g, err)
+	}
+}
+
+// What the rate of a domain costs, each time: a write, without a sync.
 func BenchmarkReserveDomains(b *testing.B) {
 	s := open(b)
-	if err := s.exec(b.Context(), "PRAGMA synchronous=NORMAL"); err != nil {
-		b.Fatal(err)
-	}
 	l := Limits{Rates: []Rate{{20, time.Second}}}
 	for n := 0; b.Loop(); n++ {
 		if _, err := s.Reserve(b.Context(), relay, fmt.Sprintf("domain%d.example.com", n), l, 1, morning); err != nil {

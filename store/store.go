@@ -37,6 +37,7 @@ type Store struct {
 	prepared   map[string]*statement
 	durability string // what the writer's synchronous pragma was last set for
 	verified   bool   // the whole file was; see verify
+	paced      int    // grants for domains since those that are over were forgotten
 
 	writeDB, readDB *sql.DB
 }
