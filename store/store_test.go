@@ -366,6 +366,19 @@ func retried(t *testing.T, l *Lease, from State, want int64) {
 	}
 }
 
+// A row is in one of the states of the table, or not written.
+func TestStates(t *testing.T) {
+	s, _ := loaded(t, 1)
+	for _, info := range States() {
+		if err := s.exec(t.Context(), "UPDATE job SET state = ?1", string(info.State)); err != nil {
+			t.Errorf("%s: %v", info.State, err)
+		}
+	}
+	if err := s.exec(t.Context(), "UPDATE job SET state = ?1", "lost"); err == nil {
+		t.Error("a state that there is not was written")
+	}
+}
+
 func TestOneHolder(t *testing.T) {
 	s := open(t)
 	l := acquire(t, s, "test")
