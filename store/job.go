@@ -77,6 +77,14 @@ type Outcome struct {
 	Server   string
 }
 
+// attempts is how many count when the claim has ended.
+func (o *Outcome) attempts() int {
+	if o.State == Queued && !o.Counted {
+		return o.Job.Attempt - 1
+	}
+	return o.Job.Attempt
+}
+
 // Counts is how many recipients are in each state. Deferred is contained in Queued.
 type Counts struct {
 	Queued, Claimed, Sending, Sent, Failed, InDoubt, Suppressed, Invalid, Deferred int64

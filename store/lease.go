@@ -192,7 +192,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 // setBack mends rows that were put off before the clock was set back: they would wait for as long as it was ahead. The caller
 // holds store.mu and has begun a transaction.
 func (l *Lease) setBack(ctx context.Context, now int64) error {
-	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
+	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = +?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
 		now, now, l.id, now, now)
 }
 
@@ -230,7 +230,8 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			}
 		}
 		delta := map[string]int64{}
-		var places []place
+		places := make([]place, 0, max(n, 0))
+		// SQLite would look at the values of ?3 and ?5 when it makes its plan, were they alone there, and make a new one for every claim.
 		err := s.each(ctx, 6, func(row []driver.Value) error {
 			p := place{job: Job{Campaign: l.name, Owner: owner}}
 			j := &p.job
@@ -256,7 +257,7 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]Job, error) {
 			}
 			return nil
 		}, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
-			WHERE id IN (SELECT id FROM job WHERE campaign = ?3 AND state = 'queued' AND due <= ?4 ORDER BY due, rank, id LIMIT ?5) AND state = 'queued'
+			WHERE id IN (SELECT id FROM job WHERE campaign = +?3 AND state = 'queued' AND due <= ?4 ORDER BY due, rank, id LIMIT ?5 + 0) AND state = 'queued'
 			RETURNING id, address, fields, attempt, due, rank`, owner, now, l.id, now, n)
 		if err != nil {
 			return err
@@ -304,108 +305,6 @@ func inOrder(places []place) []Job {
 // messageID is made of what never changes: the row's id, and the campaign's salt and domain.
 func (l *Lease) messageID(id int64) string {
 	return strconv.FormatInt(id, 16) + "." + l.salt + "@" + l.domain
-}
-
-// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
-// (claimed → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
-// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as the campaign's durability says. After an
-// error nothing of it was written, and it can be repeated.
-//
-// Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
-// is awaited, and the one whose envelope went out with it.
-func (l *Lease) Record(ctx context.Context, begin []Job, finish []Outcome) (kept []Job, err error) {
-	s := l.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	durability := l.durability
-	if !l.started {
-		durability = "strict" // from the first begin on the snapshot is protected, also after a power cut
-	}
-	err = s.writeAs(ctx, durability, func(ctx context.Context) error {
-		kept = kept[:0]
-		at := time.Now()
-		now := millis(at)
-		delta := map[string]int64{}
-		for i := range finish {
-			if err := l.finish(ctx, &finish[i], now, delta); err != nil {
-				return err
-			}
-		}
-		allowed, err := l.suppressMeanwhile(ctx, begin, now, delta)
-		if err != nil {
-			return err
-		}
-		for _, j := range allowed {
-			var n int64
-			if j.Server == "" {
-				n, err = s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1 WHERE id = ?2 AND owner = ?3 AND attempt = ?4 AND state = 'claimed'",
-					now, j.ID, j.Owner, j.Attempt)
-			} else {
-				n, err = s.changes(ctx, "UPDATE job SET state = 'sending', updated = ?1, server = ?2 WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'",
-					now, j.Server, j.ID, j.Owner, j.Attempt)
-			}
-			if err != nil {
-				return err
-			}
-			if n == 1 {
-				kept = append(kept, j)
-			}
-		}
-		if len(kept) > 0 && !l.started {
-			if err := s.exec(ctx, "UPDATE campaign SET started = coalesce(started, ?1) WHERE id = ?2", now, l.id); err != nil {
-				return err
-			}
-		}
-		delta[begun] += int64(len(kept))
-		if rate, ok := l.rate.add(at, delta); ok {
-			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
-				return err
-			}
-		}
-		return s.count(ctx, l.id, delta)
-	})
-	if err != nil {
-		return nil, explain(err)
-	}
-	if len(kept) > 0 {
-		l.started = true
-		if l.begun += int64(len(kept)); durability == "strict" {
-			l.mark()
-		}
-	}
-	return kept, nil
-}
-
-// finish writes one outcome, inside the caller's transaction. An outcome of a claim that was lost changes nothing.
-func (l *Lease) finish(ctx context.Context, o *Outcome, now int64, delta map[string]int64) error {
-	s := l.store
-	attempt := o.Job.Attempt
-	if o.State == Queued && !o.Counted {
-		attempt--
-	}
-	n, err := s.changes(ctx, `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
-		WHERE id = ?9 AND owner = ?10 AND attempt = ?11 AND state IN ('claimed', 'sending')`,
-		string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, attempt, now, o.Job.ID, o.Job.Owner, o.Job.Attempt)
-	if err != nil || n == 0 {
-		return err
-	}
-	delta[string(o.State)]++
-	if o.Suppress {
-		if err := l.suppressBounced(ctx, o, now); err != nil {
-			return err
-		}
-	}
-	if o.State != Queued {
-		return nil
-	}
-	if attempt > 0 {
-		delta[deferred]++
-	}
-	if o.Code == 0 && o.Text == "" {
-		return nil
-	}
-	return s.exec(ctx, "INSERT INTO attempt (job, at, state, code, status, text, server) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-		o.Job.ID, now, string(o.State), o.Code, o.Status, o.Text, o.Server)
 }
 
 // Pending counts what is left, and says when the next row is due (zero when none is queued).
@@ -497,25 +396,4 @@ func bootID() string {
 		return ""
 	}
 	return string(bytes.TrimSpace(b))
-}
-
-// A rateMeter measures ends a second, and says once in a while that it is time to write the figure down.
-type rateMeter struct {
-	since time.Time
-	n     int64
-	told  bool // there was a figure
-}
-
-func (m *rateMeter) add(now time.Time, delta map[string]int64) (rate float64, ok bool) {
-	if m.since.IsZero() {
-		m.since = now
-	}
-	m.n += delta[string(Sent)] + delta[string(Failed)] + delta[string(InDoubt)]
-	passed := now.Sub(m.since)
-	if passed < 2*time.Second {
-		return 0, false
-	}
-	rate = float64(m.n) / passed.Seconds()
-	m.since, m.n, m.told = now, 0, true
-	return rate, true
 }

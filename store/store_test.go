@@ -366,6 +366,23 @@ func retried(t *testing.T, l *Lease, from State, want int64) {
 	}
 }
 
+// A claim that was lost is left out of a group, and all others of the group are written.
+func TestLostClaimInGroup(t *testing.T) {
+	s, l := loaded(t, 6)
+	jobs := claim(t, l, 6)
+	record(t, l, jobs[:3])
+	jobs[1].Attempt++ // as if this claim were older than the one that the queue knows
+	jobs[4].Owner++
+	suppressed := Outcome{Job: jobs[2], State: Failed, Suppress: true, Code: 550, Text: "no such user"} // writes to more than one row
+	kept := record(t, l, jobs[3:], Outcome{Job: jobs[0], State: Sent}, Outcome{Job: jobs[1], State: Sent}, suppressed)
+	if len(kept) != 2 || kept[0].ID != jobs[3].ID || kept[1].ID != jobs[5].ID {
+		t.Errorf("begun: %v", kept)
+	}
+	if c, want := countsOf(t, s), (Counts{Sent: 1, Failed: 1, Sending: 3, Claimed: 1}); c != want {
+		t.Errorf("%+v, want %+v", c, want)
+	}
+}
+
 // A row is in one of the states of the table, or not written.
 func TestStates(t *testing.T) {
 	s, _ := loaded(t, 1)

@@ -215,9 +215,8 @@ func (l *Lease) suppressMeanwhile(ctx context.Context, jobs []Job, now int64, de
 
 // dataVersion changes when another connection writes to the queue, and not when the writer does
 // (https://sqlite.org/pragma.html#pragma_data_version). The caller holds s.mu.
-func (s *Store) dataVersion(ctx context.Context) (version int64, err error) {
-	err = s.each(ctx, 1, func(row []driver.Value) error { version, _ = row[0].(int64); return nil }, "PRAGMA data_version")
-	return version, err
+func (s *Store) dataVersion(ctx context.Context) (int64, error) {
+	return s.number(ctx, "PRAGMA data_version")
 }
 
 // suppressClaimed ends the claims of those who are on the suppression list, inside the transaction that made them: no moment of
