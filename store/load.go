@@ -4,10 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +34,7 @@ const loadGroup = 50
 
 // Load writes the campaign's snapshot and adds the recipients that next yields until io.EOF, in one transaction: after
 // an error, or a crash, nothing of it is there. Rows whose address the campaign has already are left as they are.
+// Another goroutine calls next, one call after the other, and none when Load has returned.
 func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func() (Recipient, error)) (done Loaded, err error) {
 	s := l.store
 	s.mu.Lock()
@@ -57,61 +57,25 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		if err := l.read(plain); err != nil {
 			return err
 		}
-		var last int64
-		if err := s.writer.QueryRowContext(plain, "SELECT coalesce(max(id), 0) FROM job").Scan(&last); err != nil {
+		loader := loader{store: s, campaign: id, added: map[string]int64{}}
+		if err := s.writer.QueryRowContext(plain, "SELECT coalesce(max(id), 0) FROM job").Scan(&loader.last); err != nil {
 			return err
 		}
-		loader := loader{store: s, campaign: id, position: position, rank: snap.Rank, now: millis(time.Now())}
 		if loader.gate, err = s.gate(plain); err != nil {
 			return err
 		}
-		for {
-			r, err := next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if err := ctx.Err(); err != nil {
-				return context.Cause(ctx)
-			}
-			if err := loader.add(plain, r); err != nil {
-				return err
-			}
-		}
-		if err := loader.flush(plain); err != nil {
+		rows := reader{next: next, campaign: id, position: position, rank: snap.Rank, now: millis(time.Now())}
+		if err := rows.each(ctx, func(b *batch) error { return loader.add(plain, b) }); err != nil {
 			return err
 		}
-		done.Known = loader.read - loader.added
-		rows, err := s.writer.QueryContext(plain, "SELECT state, count(*), count(*) FILTER (WHERE rank > ?1) FROM job WHERE id > ?2 GROUP BY state", math.MaxFloat64, last)
-		if err != nil {
-			return err
-		}
-		added := map[string]int64{}
-		for rows.Next() {
-			var state string
-			var n, unranked int64
-			if err := rows.Scan(&state, &n, &unranked); err != nil {
-				rows.Close()
-				return err
-			}
-			added[state] = n
-			done.Added += n
-			if state == string(Queued) {
-				done.Unranked = unranked
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		done.Invalid, done.Suppressed = added[string(Invalid)], added[string(Suppressed)]
-		if added[string(Queued)] > 0 {
+		done = loader.done
+		done.Invalid, done.Suppressed = loader.added[string(Invalid)], loader.added[string(Suppressed)]
+		if loader.added[string(Queued)] > 0 {
 			if err := s.exec(plain, "UPDATE campaign SET finished = NULL WHERE id = ?1", id); err != nil {
 				return err
 			}
 		}
-		return s.count(plain, id, added)
+		return s.count(plain, id, loader.added)
 	})
 	if err != nil {
 		return Loaded{}, explain(err)
@@ -178,86 +142,83 @@ func (s *Store) count(ctx context.Context, campaign int64, delta map[string]int6
 	return nil
 }
 
+// A loader writes batches into the table.
 type loader struct {
 	store    *Store
 	campaign int64
-	position []int
-	rank     func([]string) float64 // nil: the order of the list
-	now      int64
 	gate     gate
-
-	values      []string // one row's, by position in the campaign's columns
-	args        []any    // of up to loadGroup rows
-	rows        int      // in args
-	read, added int64
+	last     int64 // the table's highest id
+	done     Loaded
+	added    map[string]int64 // rows by state
 }
 
-func (l *loader) add(ctx context.Context, r Recipient) error {
-	l.values = l.values[:0]
-	for i, v := range r.Values {
-		at := l.position[i]
-		for len(l.values) <= at {
-			l.values = append(l.values, "")
+// add inserts a batch.
+func (l *loader) add(ctx context.Context, b *batch) error {
+	for args := b.args; len(args) > 0; {
+		n := loadGroup * jobArgs
+		if len(args) < n {
+			n = jobArgs // one by one: two statements are prepared, not fifty
 		}
-		l.values[at] = v
-	}
-	fields, err := json.Marshal(l.values)
-	if err != nil {
-		return err
-	}
-	state := Queued
-	if r.Invalid != "" {
-		state = Invalid
-	}
-	rank := 0.0
-	if l.rank != nil {
-		rank = l.rank(r.Values)
-	}
-	l.args = append(l.args, l.campaign, r.Identity, r.Address, string(fields), r.Line, string(state), l.now, r.Invalid, rank)
-	l.rows++
-	l.read++
-	if l.rows == loadGroup {
-		return l.flush(ctx)
+		if err := l.insert(ctx, args[:n]); err != nil {
+			return err
+		}
+		args = args[n:]
 	}
 	return nil
 }
 
-func (l *loader) flush(ctx context.Context) error {
-	if l.rows == 0 {
-		return nil
-	}
-	if err := l.suppress(ctx); err != nil {
+// insert adds the rows whose arguments these are, but for those that the campaign has.
+func (l *loader) insert(ctx context.Context, args []any) error {
+	rows := int64(len(args) / jobArgs)
+	if err := l.suppress(ctx, args); err != nil {
 		return err
 	}
 	query := "INSERT OR FAIL INTO job (campaign, identity, address, fields, line, state, updated, text, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" +
-		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", l.rows-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
-	n, err := l.store.changes(ctx, query, l.args...)
-	l.added += n
-	l.rows, l.args = 0, l.args[:0]
+		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", int(rows)-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
+	n, err := l.store.changes(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	l.done.Added += n
+	l.done.Known += rows - n
+	switch n {
+	case 0:
+	case rows:
+		for row := range slices.Chunk(args, jobArgs) {
+			l.count(row[stateArg].(string), row[rankArg].(float64))
+		}
+	default: // who of them is new is known by the ids, which go up
+		err = l.store.each(ctx, 2, func(row []driver.Value) error {
+			state, _ := row[0].(string)
+			rank, _ := row[1].(float64)
+			l.count(state, rank)
+			return nil
+		}, "SELECT state, rank FROM job WHERE id > ?1", l.last)
+	}
+	l.last += n
 	return err
 }
 
-// The places in a row's arguments of what suppress reads and writes.
-const (
-	identityArg = 1
-	stateArg    = 5
-	textArg     = 7
-	jobArgs     = 9
-)
+func (l *loader) count(state string, rank float64) {
+	l.added[state]++
+	if state == string(Queued) && rank > math.MaxFloat64 {
+		l.done.Unranked++
+	}
+}
 
-// suppress marks those of the group that are on the suppression list. The rows that the campaign has already are left as they
+// suppress marks those who are on the suppression list. The rows that the campaign has already are left as they
 // are here, too; they are looked at when they are claimed.
-func (l *loader) suppress(ctx context.Context) error {
+func (l *loader) suppress(ctx context.Context, args []any) error {
 	if !l.gate.any {
 		return nil
 	}
-	addresses := make([]string, l.rows)
-	for i := range addresses {
-		addresses[i] = l.args[i*jobArgs+identityArg].(string)
+	addresses := make([]string, 0, loadGroup)
+	for row := range slices.Chunk(args, jobArgs) {
+		addresses = append(addresses, row[identityArg].(string))
 	}
 	found, err := l.gate.look(ctx, addresses)
 	for i, address := range addresses {
-		row := l.args[i*jobArgs : (i+1)*jobArgs]
+		row := args[i*jobArgs:]
 		if e, ok := found[address]; ok && row[stateArg] == string(Queued) {
 			row[stateArg], row[textArg] = string(Suppressed), e.why(address)
 		}

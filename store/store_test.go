@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -171,6 +172,119 @@ func TestLoadIsOneTransaction(t *testing.T) {
 	}
 	if c := countsOf(t, s); c.Total() != 3 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Of a list whose rows are there already in part, wherever they stand in it, those that are new are counted, each as what it is.
+func TestLoadTwice(t *testing.T) {
+	s := open(t)
+	l := acquire(t, s, "test")
+	suppress(t, s, "@example.net")
+	snap := ordered("score", func(values []string) float64 {
+		if values[1] == "?" {
+			return math.Inf(1)
+		}
+		return 1
+	})
+	var rows, half []Recipient
+	var want [2]Loaded // of half, and of all after it
+	for i := range 1777 {
+		r := Recipient{Identity: fmt.Sprintf("user%d@example.com", i), Values: []string{"", "7"}, Line: i}
+		of := &want[min(i%3, 1)]
+		of.Added++
+		switch {
+		case i%7 == 0:
+			r.Identity = fmt.Sprintf("user%d@example.net", i)
+			of.Suppressed++
+		case i%11 == 0:
+			r.Invalid = "not an address"
+			of.Invalid++
+		case i%5 == 0:
+			r.Values[1] = "?"
+			of.Unranked++
+		}
+		r.Address = r.Identity
+		rows = append(rows, r)
+		if i%3 == 0 {
+			half = append(half, r)
+		}
+	}
+	want[1].Known = int64(len(half))
+	for i, list := range [][]Recipient{half, rows, rows} {
+		done, err := l.Load(t.Context(), snap, false, slicesNext(list))
+		if i == 2 {
+			if err != nil || done != (Loaded{Known: int64(len(rows))}) {
+				t.Errorf("once more: %+v, %v", done, err)
+			}
+		} else if err != nil || done != want[i] {
+			t.Errorf("%+v, %v, want %+v", done, err, want[i])
+		}
+	}
+	if c := countsOf(t, s); c.Total() != int64(len(rows)) {
+		t.Errorf("%+v", c)
+	}
+	var lines []int
+	if err := s.each(t.Context(), 1, func(row []driver.Value) error { lines = append(lines, int(row[0].(int64))); return nil },
+		"SELECT line FROM job WHERE line % 3 > 0 ORDER BY id"); err != nil || !slices.IsSorted(lines) || len(lines) != len(rows)-len(half) {
+		t.Errorf("rows are not in the order of the list: %v, %v", lines, err)
+	}
+}
+
+// A load that the queue does not take is undone as well. Nobody reads the list any more then, and rows are checked as before it.
+func TestLoadRefused(t *testing.T) {
+	s := open(t)
+	l := acquire(t, s, "test")
+	if err := s.exec(t.Context(), "CREATE TEMP TRIGGER full BEFORE INSERT ON job WHEN new.line = 3000 BEGIN SELECT RAISE(FAIL, 'no more room'); END"); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	next := list(1_000_000)
+	_, err := l.Load(t.Context(), snapshot, false, func() (Recipient, error) { calls++; return next() })
+	before := calls
+	if err == nil || err.Error() != "no more room" {
+		t.Errorf("got %q", err)
+	}
+	if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	if err := s.exec(t.Context(), "DROP TRIGGER full"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Load(t.Context(), snapshot, false, list(3)); err != nil {
+		t.Fatal(err)
+	}
+	if calls != before || calls > 10_000 {
+		t.Errorf("next was called %d times, %d of them before Load returned", calls, before)
+	}
+	for _, wrong := range []string{"UPDATE job SET state = 'nonsense'", "UPDATE job SET campaign = 99"} {
+		if err := s.exec(t.Context(), wrong); err == nil {
+			t.Errorf("taken: %s", wrong)
+		}
+	}
+}
+
+// Of large rows few are in memory at a time.
+func TestLoadLargeRows(t *testing.T) {
+	s := open(t)
+	l := acquire(t, s, "test")
+	if err := s.exec(t.Context(), "PRAGMA cache_size=5"); err != nil { // what is written down is in the log at once
+		t.Fatal(err)
+	}
+	large := strings.Repeat("x", 200<<10)
+	n := 0
+	if _, err := l.Load(t.Context(), snapshot, false, func() (Recipient, error) {
+		info, err := os.Stat(s.Path() + "-wal")
+		if err != nil || n-int(info.Size())/len(large) > 10 {
+			t.Errorf("%d rows were read, and only %d octets are in the log: %v", n, info.Size(), err)
+		}
+		if n == 40 {
+			return Recipient{}, io.EOF
+		}
+		n++
+		a := fmt.Sprintf("user%d@example.com", n)
+		return Recipient{Identity: a, Address: a, Values: []string{a, large}, Line: n}, nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
