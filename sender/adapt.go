@@ -155,7 +155,7 @@ func (a *adaptive) probe(now time.Time) (wait time.Duration) {
 	return 0
 }
 
-// accept notes that a message was accepted which was offered then.
+// accept notes that a message was let through which was offered then.
 func (a *adaptive) accept(offered, now time.Time) {
 	a.accepted++
 	if a.pause == 0 || a.probing.IsZero() || offered.Before(a.probing) {

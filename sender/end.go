@@ -86,12 +86,11 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	switch {
 	case out.State == store.Sent:
 		w.works()
-		w.pace.accepted(t.offered, now)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
 		w.tooMuch(r)
 	case verdict == reply.Throttle:
-		pause, begun := w.pace.throttled(t.offered, now, r.String())
+		pause, begun := w.pace.throttled(t.offered, now, stage, r.String())
 		out.Due = now.Add(pause)
 		if begun {
 			w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
@@ -109,7 +108,11 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	}
 	if out.State != store.Sent {
 		w.pace.unsent()
-		w.pace.answered(t.offered)
+	}
+	if verdict == reply.Throttle || verdict == reply.Stop {
+		w.pace.unclear(t.offered)
+	} else {
+		w.pace.passed(t.offered, now, stage)
 	}
 	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.othersTake() {
 		out.Due = now // the recipient had no part in it

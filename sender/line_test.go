@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mailblast/sender/reply"
 )
 
 // A server that counts by the connection is no slower than others, though it throttles one connection while the others could go on: the
@@ -43,9 +45,9 @@ func TestLine(t *testing.T) {
 								time.Sleep(10*time.Millisecond + rand.N(5*time.Millisecond))
 								now := time.Now()
 								if taken {
-									p.accepted(offered, now)
+									p.passed(offered, now, reply.Dot)
 								} else {
-									p.throttled(offered, now, "too fast")
+									p.throttled(offered, now, reply.Mail, "too fast")
 								}
 								mu.Lock()
 								s.count(taken, now.Sub(start))

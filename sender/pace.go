@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mailblast/sender/reply"
 	"mailblast/store"
 )
 
@@ -27,9 +28,10 @@ type pace struct {
 
 	mu       sync.Mutex
 	adaptive *adaptive
-	line     line   // of those that wait for the server
-	episode  int    // how often the server began to throttle; what may be sent since before may not any more
-	said     string // what it said then
+	line     line        // of those that wait for the server
+	episode  int         // how often the server began to throttle; what may be sent since before may not any more
+	said     string      // what it said then
+	stage    reply.Stage // it was at that
 
 	granting sync.Mutex // guards what follows
 	grant    store.Grant
@@ -303,9 +305,10 @@ func (p *pace) found() float64 {
 }
 
 // throttled makes everybody slow down, after a pause. It returns how long that is, and whether it is news.
-func (p *pace) throttled(offered, now time.Time, said string) (pause time.Duration, begun bool) {
+func (p *pace) throttled(offered, now time.Time, stage reply.Stage, said string) (pause time.Duration, begun bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stage = stage
 	pause, begun = p.adaptive.throttle(offered, now)
 	if begun {
 		p.episode++
@@ -314,15 +317,21 @@ func (p *pace) throttled(offered, now time.Time, said string) (pause time.Durati
 	return pause, begun
 }
 
-// accepted notes that a message got through.
-func (p *pace) accepted(offered, now time.Time) {
+// passed notes that a message got so far, and was taken there or refused for a reason of its own. Where the server does not throttle later
+// than that, it shows what the server takes as well as one that was taken: else there would be no end to a pause while the server greylists
+// everybody.
+func (p *pace) passed(offered, now time.Time, stage reply.Stage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if stage < max(p.stage, reply.Rcpt) {
+		p.adaptive.other(offered)
+		return
+	}
 	p.adaptive.accept(offered, now)
 }
 
-// answered notes a reply that says nothing about the speed.
-func (p *pace) answered(offered time.Time) {
+// unclear notes a reply that says nothing about the speed.
+func (p *pace) unclear(offered time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.adaptive.other(offered)

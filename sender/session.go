@@ -112,7 +112,7 @@ func (w *worker) refused(err error) bool {
 		w.Log.Info("the server lets in no more connections", "open", w.up.Load(), "reply", e.Reply.String())
 		return true
 	}
-	if pause, begun := w.pace.throttled(now, now, e.Reply.String()); begun {
+	if pause, begun := w.pace.throttled(now, now, e.Stage, e.Reply.String()); begun {
 		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
 	}
 	return true
