@@ -79,7 +79,7 @@ func cmdSink(ts *testscript.TestScript, _ bool, args []string) {
 		case "-rate":
 			rate, err := sink.ParseRate(args[1])
 			ts.Check(err)
-			options.Rate, args = &rate, args[1:]
+			options.Rates, args = append(options.Rates, rate), args[1:]
 		case "-host":
 			host, args = args[1], args[1:]
 		case "-tls":

@@ -52,6 +52,9 @@ const sinkExample = `  # Load: take and count, keep nothing
   # Throttling, as Amazon SES does it
   mailblast sink --rate '14/s=454 4.7.0 Throttling failure: Maximum sending rate exceeded.'
 
+  # A new account: 500 messages in the first hour, 750 in the second one, and never more than 14 a second
+  mailblast sink --rate '14/s=454 4.7.0 slow down' --rate '500/h:warmup=452 4.7.1 too many messages, slow down'
+
   # A far and unreliable server: 40 ms away, and one connection in a hundred lost in the moment of doubt
   mailblast sink --latency 40ms --drop-after-dot 0.01
 
@@ -89,7 +92,7 @@ func sinkCommand() *cobra.Command {
 	flags.StringVar(&f.opts.Dir, "dir", "", "keep the messages in this Maildir `folder`")
 	flags.StringVar(&f.opts.HTTP, "http", "", "`address` of a web page to read the newest 1,000 messages, such as 127.0.0.1:1080")
 	flags.Var(&f.fail, "fail", "`fault` to make, see above; may be given several times")
-	flags.Var(&f.rate, "rate", "`limit`, N/s=REPLY (or /m, /h): messages beyond it get REPLY at MAIL; N/s:fixed and N/s:sliding count by windows, N/s:connection by connection")
+	flags.Var(&f.rate, "rate", "`limit`, N/s=REPLY (or /m, /h): messages beyond it get REPLY at MAIL; may be given several times. N/s:fixed and N/s:sliding count by windows, N/s:connection by connection; N/h:warmup takes half as much again in each hour")
 	flags.DurationVar(&f.opts.Latency, "latency", 0, "how long every reply is on its way; commands in one packet share it")
 	flags.Float64Var(&f.opts.DropAfterDot, "drop-after-dot", 0, "`probability` that a message is taken and the connection closed without a reply")
 	flags.StringVar(&f.security, "tls", "", "`how` to encrypt: starttls or tls (from the first byte)")
@@ -147,7 +150,7 @@ func runSink(cmd *cobra.Command, f sinkFlags) error {
 
 // complete checks what flags alone cannot, and makes the TLS configuration.
 func (f *sinkFlags) complete() error {
-	f.opts.Fail, f.opts.Rate = f.fail.rules, f.rate.rate
+	f.opts.Fail, f.opts.Rates = f.fail.rules, f.rate.rates
 	switch {
 	case !(f.opts.DropAfterDot >= 0 && f.opts.DropAfterDot <= 1):
 		return fmt.Errorf("--drop-after-dot %v: not a probability from 0 to 1", f.opts.DropAfterDot)
@@ -292,12 +295,12 @@ func (f *failFlag) String() string { return "" }
 func (f *failFlag) Type() string   { return "fault" }
 
 // A rateFlag is --rate.
-type rateFlag struct{ rate *sink.Rate }
+type rateFlag struct{ rates []sink.Rate }
 
 func (f *rateFlag) Set(s string) error {
 	rate, err := sink.ParseRate(s)
 	if err == nil {
-		f.rate = &rate
+		f.rates = append(f.rates, rate)
 	}
 	return err
 }

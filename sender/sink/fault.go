@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,7 +150,7 @@ func ParseRule(s string) (Rule, error) {
 	return rule, nil
 }
 
-// ParseRate reads N/UNIT[:KIND]=REPLY with a unit of s, m or h, and a kind of fixed, sliding or connection; without one N messages
+// ParseRate reads N/UNIT[:KIND]=REPLY with a unit of s, m or h, and a kind of fixed, sliding, connection or warmup; without one N messages
 // may come at once after a pause. Errors name the column, from 1.
 func ParseRate(s string) (Rate, error) {
 	fail := func(column int, format string, args ...any) (Rate, error) {
@@ -166,8 +167,8 @@ func ParseRate(s string) (Rate, error) {
 	if seconds == 0 {
 		return fail(len(number)+1, "unit %q is not s, m or h", unit)
 	}
-	if named && kind != string(Fixed) && kind != string(Sliding) && kind != string(Connection) {
-		return fail(len(number)+len(unit)+2, "kind %q is not fixed, sliding or connection", kind)
+	if named && !slices.Contains([]Kind{Fixed, Sliding, Connection, Warmup}, Kind(kind)) {
+		return fail(len(number)+len(unit)+2, "kind %q is not fixed, sliding, connection or warmup", kind)
 	}
 	at := len(number) + 1 + len(counted)
 	if !ok {

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	Fixed      Kind = "fixed"      // N in every full second, minute or hour
 	Sliding    Kind = "sliding"    // N in any second, minute or hour
 	Connection Kind = "connection" // a bucket for each connection
+	Warmup     Kind = "warmup"     // N in the first second, minute or hour after the first message, and half as much again in each one after it
 )
 
 // A limiter says whether one more message is taken now.
@@ -26,6 +28,8 @@ func newLimiter(r Rate) limiter {
 	switch r.Kind {
 	case Fixed, Sliding:
 		return &window{n: r.Burst, per: per, fixed: r.Kind == Fixed}
+	case Warmup:
+		return &warmup{n: r.Burst, per: per}
 	}
 	return rate.NewLimiter(r.Limit, r.Burst)
 }
@@ -55,5 +59,32 @@ func (w *window) Allow() bool {
 		return false
 	}
 	w.taken = append(w.taken, now)
+	return true
+}
+
+// A warmup takes n messages in a time of that length from the first one on, and half as many again in each one after it.
+type warmup struct {
+	per time.Duration
+
+	mu    sync.Mutex
+	n     int       // guarded by mu, like all below
+	since time.Time // the time that runs began
+	taken int       // in it
+}
+
+func (w *warmup) Allow() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	if w.since.IsZero() {
+		w.since = now
+	}
+	for ; now.Sub(w.since) >= w.per; w.since = w.since.Add(w.per) {
+		w.n, w.taken = min(w.n+(w.n+1)/2, math.MaxInt32), 0
+	}
+	if w.taken >= w.n {
+		return false
+	}
+	w.taken++
 	return true
 }

@@ -12,6 +12,7 @@ func TestLimiter(t *testing.T) {
 		Connection: {2, 1, 1, 1},
 		Fixed:      {2, 0, 2, 0},
 		Sliding:    {2, 0, 2, 0},
+		Warmup:     {2, 0, 3, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(Rate{Limit: 2, Burst: 2, Kind: kind})

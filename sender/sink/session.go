@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type session struct {
 	srv      *Server
 	conn     *conn
 	loggedIn bool
-	limiter  limiter // nil: no limit
+	limiters []limiter // of Options.Rates
 
 	// go-smtp resets a session while its Data still reads, when BDAT is followed by RSET or a lost connection.
 	mu      sync.Mutex
@@ -42,9 +43,11 @@ func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
 	if reply := s.faults.at(Ehlo, c.Hostname(), c.Hostname()); reply != nil {
 		return nil, s.refuse(reply.smtpError())
 	}
-	sess := &session{srv: s, conn: c.Conn().(*conn), limiter: s.limiter}
-	if r := s.opts.Rate; r != nil && r.Kind == Connection {
-		sess.limiter = newLimiter(*r)
+	sess := &session{srv: s, conn: c.Conn().(*conn), limiters: slices.Clone(s.limiters)}
+	for i, r := range s.opts.Rates {
+		if r.Kind == Connection {
+			sess.limiters[i] = newLimiter(r)
+		}
 	}
 	sess.conn.session = sess
 	return sess, nil
@@ -116,8 +119,10 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	if reply := s.srv.faults.at(Mail, from, from); reply != nil {
 		return s.srv.refuse(reply.smtpError())
 	}
-	if s.limiter != nil && !s.limiter.Allow() {
-		return s.srv.refuse(s.srv.opts.Rate.Reply.smtpError())
+	for i, l := range s.limiters {
+		if !l.Allow() {
+			return s.srv.refuse(s.srv.opts.Rates[i].Reply.smtpError())
+		}
 	}
 	s.mailing, s.from, s.size = true, from, opts.Size
 	return nil

@@ -52,7 +52,7 @@ type Options struct {
 
 	Latency      time.Duration // how long every reply is on its way; commands in one pipelined group share it
 	Fail         []Rule        // the first one that applies answers
-	Rate         *Rate         // nil: no limit
+	Rates        []Rate        // what the first ones let through counts for them, even if a later one refuses it
 	DropAfterDot float64       // probability that the connection is closed in place of the reply to a message that was taken
 
 	Security Security
@@ -93,13 +93,13 @@ type Counts struct {
 
 // A Server is running from Start until Close.
 type Server struct {
-	opts    Options
-	faults  *faults
-	limiter limiter  // nil: no limit
-	maildir *maildir // nil: none
-	inbox   *inbox   // nil: none
-	ledger  *ledger
-	lastID  atomic.Int64 // of a message taken
+	opts     Options
+	faults   *faults
+	limiters []limiter // of Options.Rates
+	maildir  *maildir  // nil: none
+	inbox    *inbox    // nil: none
+	ledger   *ledger
+	lastID   atomic.Int64 // of a message taken
 
 	listener net.Listener
 	main     *smtp.Server
@@ -137,8 +137,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, fmt.Errorf("sink: security %q needs a TLS configuration with a certificate", opts.Security)
 	}
 	s := &Server{opts: opts, faults: newFaults(opts.Fail), ledger: newLedger(), killed: make(chan struct{}), conns: map[*conn]struct{}{}}
-	if opts.Rate != nil {
-		s.limiter = newLimiter(*opts.Rate)
+	for _, r := range opts.Rates {
+		s.limiters = append(s.limiters, newLimiter(r))
 	}
 	if opts.Dir != "" {
 		var err error

@@ -185,7 +185,7 @@ func TestSession(t *testing.T) {
 			want: Counts{Connections: 1, Accepted: 1, Recipients: 1, Distinct: 1, Dropped: 1},
 		},
 		"rate": {
-			opts:   Options{Rate: &Rate{Limit: 1e-9, Burst: 1, Reply: Reply{454, "4.7.0 Throttling failure"}}},
+			opts:   Options{Rates: []Rate{{Limit: 1, Burst: 10}, {Limit: 1e-9, Burst: 1, Reply: Reply{454, "4.7.0 Throttling failure"}}}},
 			script: hello + message1 + "< 250\n> MAIL FROM:<a@x>\n< 454 4.7.0 Throttling failure\n",
 			want:   Counts{Connections: 1, Accepted: 1, Recipients: 1, Distinct: 1, Refused: 1},
 		},
