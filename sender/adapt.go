@@ -18,7 +18,8 @@ import (
 //	            (not when the message was offered before the last time that this was done)
 //	probe:      one message, and nobody else until its reply:
 //	              throttled: pause = 1.25 × pause; probe after it
-//	              accepted:  ceiling = what the server took lately, between ceiling/2 and ceiling (see measure)
+//	              accepted:  ceiling = what the server took lately, between ceiling/2 and ceiling (see measure); seen for a short time only,
+//	                         it is taken together with the ceiling before, each with the weight of the time for which it was seen
 //	                         span = twice the last one, from 1 s to the longer of 10 s and 50 messages' time
 //	                                (at least half the time that was measured)
 //	rate:       ceiling × (1 - 0.1 × (1 - t/span)³) where t is the time since the probe, without lulls
@@ -32,6 +33,9 @@ import (
 //
 // Whoever waits for the next message's time stands in line (see line), and who was throttled goes to its end: where a server counts by
 // the connection, the probe goes out over another one.
+//
+// The weights are there because a few unlucky messages are not to undo what many have shown: a connection may have less left than the
+// others when the server throttles again right after the probe. Halved each time, they do not stand in the way of a limit that was lowered.
 //
 // It is not to be improved by learning the length of such windows: servers count in several at once.
 type adaptive struct {
@@ -47,6 +51,8 @@ type adaptive struct {
 	refused time.Time     // it did so last
 	until   time.Time     // nothing is offered before
 	probing time.Time     // when the probe was offered; zero: it was not
+
+	shown time.Duration // for how long the ceiling held; halved each time that it did not
 
 	from     time.Time // the measurement began
 	accepted int       // since then
@@ -166,7 +172,13 @@ func (a *adaptive) accept(offered, now time.Time) {
 		if math.IsInf(a.ceiling, 1) {
 			a.ceiling = measured
 		}
-		a.ceiling = min(a.ceiling, max(measured, a.ceiling/2)) // a few unlucky messages are not to undo what many have shown
+		if took > 0 {
+			measured = (measured*took.Seconds() + a.ceiling*a.shown.Seconds()) / (took + a.shown).Seconds()
+			a.shown /= 2
+		} else {
+			a.shown = a.first.Sub(a.from)
+		}
+		a.ceiling = min(a.ceiling, max(measured, a.ceiling/2))
 		a.span = max(min(max(2*a.span, spanMin), spanAt(a.ceiling)), took/2)
 	}
 	a.pause, a.probing = 0, time.Time{}

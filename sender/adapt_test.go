@@ -248,6 +248,33 @@ func TestAdaptiveFollows(t *testing.T) {
 	}
 }
 
+// A server that throttles again right after the probe does not undo what it took for a minute.
+func TestAdaptiveUnlucky(t *testing.T) {
+	a := newAdaptive(0)
+	simulate(a, tokenBucket(50, 50), 10, 2*time.Millisecond, time.Minute)
+	before, now := a.found(), a.last
+	next := func(throttled bool) {
+		for ok := false; !ok; {
+			var wait time.Duration
+			wait, ok = a.offer(now, 0)
+			now = now.Add(wait)
+		}
+		if throttled {
+			a.throttle(now, now)
+		} else {
+			a.accept(now, now)
+		}
+	}
+	for range 3 {
+		next(true)
+		next(false)
+		next(false)
+	}
+	if found := a.found(); found < 0.7*before {
+		t.Errorf("found %v, and %v before", found, before)
+	}
+}
+
 // A lull teaches nothing, and saves nothing up.
 func TestAdaptiveLull(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
