@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ type liar struct {
 	stage, name string
 	lie
 	pipelining bool
+	chunking   bool // it takes BDAT
 	implicit   bool // it speaks TLS from the first octet
 	patience   int  // messages that a lie waits for
 	config     *tls.Config
@@ -124,6 +126,11 @@ func (c *talk) flush() error {
 func (c *talk) answer(stage, who, right string) (ok bool, err error) {
 	right += "\r\n"
 	if c.lies(stage, who) {
+		if c.chunking && stage != "QUIT" {
+			if err := c.overtaken(); err != nil {
+				return false, err
+			}
+		}
 		return c.tell(right)
 	}
 	c.mu.Lock()
@@ -138,6 +145,9 @@ func (c *talk) answer(stage, who, right string) (ok bool, err error) {
 		if before = [2]string{"RCPT", first}; c.pipelining {
 			before[0] = "refused"
 		}
+	}
+	if c.chunking && before[0] == "DATA" {
+		before[0] = "RCPT"
 	}
 	if c.name == "early" && !c.told && before == [2]string{stage, who} && (who != "" || c.due(who)) {
 		c.told, c.early = true, true
@@ -199,8 +209,27 @@ func (c *talk) tell(right string) (ok bool, err error) {
 	return false, c.drain()
 }
 
+// overtaken waits until the whole message behind the target is here, so that two are under way when the lie is told.
+func (c *talk) overtaken() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	for {
+		came, _ := c.r.Peek(c.r.Buffered())
+		if bytes.Contains(came, []byte("RCPT TO:<"+behind+">")) && bytes.HasSuffix(came, []byte(smallEnd)) {
+			return nil
+		}
+		if _, err := c.r.Peek(len(came) + 1); err != nil {
+			return err
+		}
+	}
+}
+
 // drain reads what still comes: nothing but what may have been on its way.
 func (c *talk) drain() error {
+	if c.chunking && c.stage != "body" { // all of that is here
+		c.r.Discard(c.r.Buffered())
+	}
 	for {
 		line, err := c.line()
 		if err != nil {
@@ -215,7 +244,7 @@ func (c *talk) drain() error {
 			if envelope || slices.Contains([]string{".", "RSET", "QUIT"}, verb) {
 				c.fault("after a reply inside the message, the client sent %q", line)
 			}
-		case !envelope || !c.pipelining:
+		case !envelope || !c.pipelining || c.chunking:
 			c.fault("after %s at %s, the client sent %.80q", c.name, c.stage, line)
 		}
 	}
@@ -245,6 +274,9 @@ func (c *talk) right(stage string) string {
 		lines := []string{"liar.example", "ENHANCEDSTATUSCODES"}
 		if c.pipelining {
 			lines = append(lines, "PIPELINING")
+		}
+		if c.chunking {
+			lines = append(lines, "CHUNKING")
 		}
 		if c.stage == "AUTH" {
 			lines = append(lines, "AUTH PLAIN")
@@ -338,6 +370,8 @@ func (c *talk) command(command, argument string) error {
 		return err
 	case command == "DATA":
 		return c.data()
+	case command == "BDAT" && c.chunking:
+		return c.bdat(argument)
 	}
 	c.fault("an unknown command: %.80q", command+" "+argument)
 	return errOver
@@ -361,75 +395,4 @@ func (c *talk) handshake() error {
 	conn := tls.Server(c.tcp, c.config)
 	c.conn, c.r, c.secure = conn, bufio.NewReaderSize(conn, 16<<10), true
 	return conn.Handshake()
-}
-
-// data takes a message, or what comes in its place.
-func (c *talk) data() error {
-	who := c.from
-	switch {
-	case c.forbidden && c.stage == "lone":
-		if _, err := c.answer("DATA", who, c.right("DATA")); err != nil {
-			return err
-		}
-	case c.forbidden:
-		_, err := c.answer("refused", who, c.right("refused"))
-		if !c.pipelining {
-			c.fault("DATA for a recipient who was refused")
-		}
-		return err
-	case c.to == "":
-		c.out = append(c.out, "503 5.5.1 RCPT first\r\n"...)
-		return nil
-	default:
-		if ok, err := c.answer("DATA", who, c.right("DATA")); err != nil || !ok {
-			return err
-		}
-	}
-	answered, accepted := false, !c.forbidden
-	for read := 0; ; {
-		line, err := c.line()
-		if err != nil {
-			return err
-		}
-		if line == ".\r\n" {
-			break
-		}
-		if c.forbidden {
-			c.fault("content for a recipient who was refused: %.80q", line)
-		}
-		read += len(line)
-		switch {
-		case read > 1000 && c.lies("body", who):
-			if _, err := c.tell(c.right("dot") + "\r\n"); err != nil {
-				return err
-			}
-			return errors.Join(c.flush(), c.drain())
-		case c.stage == "part" && c.lies("part", who):
-			answered = true
-			if accepted, err = c.tell(c.right("dot") + "\r\n"); err != nil {
-				return err
-			}
-			if err := c.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	c.carried, c.from, c.to = who, "", ""
-	if c.forbidden {
-		c.forbidden = false
-		_, err := c.answer("lone", who, c.right("lone"))
-		return err
-	}
-	// What is taken is written down before it is said.
-	c.mu.Lock()
-	refuses := c.stage == "dot" && c.refuses && !c.told && who == target
-	c.mu.Unlock()
-	if accepted && !refuses {
-		c.take(who)
-	}
-	if answered {
-		return nil
-	}
-	_, err := c.answer("dot", who, c.right("dot"))
-	return err
 }

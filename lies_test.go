@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// The list of each cell: the lie is about the one in the middle.
-const first, target, last = "first@example.com", "target@example.com", "last@example.com"
+// The list of each cell: the lie is about the target. behind is only there with chunking, where it is under way
+// with the target; its domain is another one, as a domain begins with two messages at a time.
+const first, target, behind, last = "first@example.com", "target@example.com", "behind@example.net", "last@example.com"
 
 // A lie is what a server does in place of one right reply.
 type lie struct {
@@ -20,7 +21,7 @@ type lie struct {
 // Stages, in the order of a session. The ones that need a word: EHLO2 is the EHLO behind STARTTLS; body is in the middle of a
 // message so large that the client is still writing it, part in the middle of one that left in one write; refused is DATA
 // in the flight of a recipient who was refused, and lone the dot that ends the nothing which such a DATA was answered with
-// 354 for.
+// 354 for. With chunking dot is the reply to BDAT, and refused the one to the BDAT of a recipient who was refused.
 //
 // eve is the stage, and whose, with whose reply the reply of a stage comes when it comes early.
 var eve = map[string][2]string{

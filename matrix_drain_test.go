@@ -32,6 +32,9 @@ type liarSite struct {
 	replies        *reply.Classifier
 }
 
+// smallEnd is how a small message ends.
+const smallEnd = "x\r\n.\r\nx\r\n"
+
 func newLiarSite(t *testing.T) *liarSite {
 	t.Helper()
 	certificate, ca, err := sink.ThrowawayCertificate("127.0.0.1")
@@ -40,7 +43,7 @@ func newLiarSite(t *testing.T) *liarSite {
 	}
 	s := &liarSite{server: &tls.Config{Certificates: []tls.Certificate{certificate}}, client: &tls.Config{RootCAs: x509.NewCertPool()}}
 	s.client.RootCAs.AppendCertsFromPEM(ca)
-	s.small = [][]byte{[]byte("X-Kind: small\r\n\r\n"), []byte("x\r\n.\r\nx\r\n")}
+	s.small = [][]byte{[]byte("X-Kind: small\r\n\r\n"), []byte(smallEnd)}
 	// More than the buffers of a connection take.
 	piece := []byte(strings.Repeat(strings.Repeat("x", 998)+"\r\n", 1000))
 	s.large = slices.Repeat([][]byte{piece}, 10)
@@ -65,8 +68,16 @@ type drain struct {
 // A journal writes down in a word what is recorded of each recipient.
 type journal struct {
 	*store.Lease
+	handed func() // is called when all that was claimed is there for the workers
+
 	mu    sync.Mutex
 	words map[string][]string
+}
+
+// Pending is asked for by a feeder that has handed out all that there is.
+func (j *journal) Pending(ctx context.Context) (store.Counts, time.Time, error) {
+	j.handed()
+	return j.Lease.Pending(ctx)
 }
 
 func (j *journal) Record(ctx context.Context, begin []store.Job, finish []store.Outcome) ([]store.Job, error) {
@@ -114,11 +125,15 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 	case "AUTH":
 		d.config.Username, d.config.Password = "user", "secret"
 	}
+	handed, ready := context.WithCancel(t.Context())
 	d.options = sender.Options{Replies: s.replies, BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
 		return func(j store.Job) (sender.Message, error) {
 			m := sender.Message{From: "from-" + j.Address, To: j.Address, Content: s.small}
 			if l.stage == "body" && j.Address == target {
 				m.Content = s.large
+			}
+			if l.chunking { // so that which messages go together is not chance
+				<-handed.Done()
 			}
 			return m, nil
 		}
@@ -140,7 +155,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { lease.Release() })
-	d.journal = &journal{Lease: lease, words: map[string][]string{}}
+	d.journal = &journal{Lease: lease, handed: ready, words: map[string][]string{}}
 	rest := list
 	snapshot := store.Snapshot{Source: []byte("name: test"), Columns: []string{"email"}, MessageDomain: "example.com", Durability: "strict"}
 	if _, err := lease.Load(t.Context(), snapshot, false, func() (store.Recipient, error) {
