@@ -3,6 +3,7 @@ package campaign
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type Composer struct {
 	text, html body
 	maker      textMaker
 	value      fieldValue
+	scratch    []byte // a field's value, for straight templates
 	out        []byte
 	content    [2][]byte
 }
@@ -126,15 +128,23 @@ func (c *Composer) render() error {
 	m := c.m
 	if m.html != nil {
 		c.html.reset()
-		if err := m.html.Execute(&c.html, c.data); err != nil {
-			return executionError(err)
+		if err := c.execute(&c.html, m.html, m.htmlSteps); err != nil {
+			return err
 		}
 	}
 	if m.text == nil {
 		return c.maker.make(&c.text, &c.html)
 	}
 	c.text.reset()
-	return executionError(m.text.Execute(&c.text, c.data))
+	return c.execute(&c.text, m.text, m.textSteps)
+}
+
+// execute writes a template, straight where it is.
+func (c *Composer) execute(w io.Writer, template interface{ Execute(io.Writer, any) error }, steps straight) error {
+	if steps != nil {
+		return steps.execute(w, c.data, &c.scratch)
+	}
+	return executionError(template.Execute(w, c.data))
 }
 
 func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
@@ -143,8 +153,8 @@ func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
 	}
 	c.value.Reset()
 	c.value.rounds.reset()
-	if err := f.template.Execute(&c.value, c.data); err != nil {
-		return out, fmt.Errorf("header %s: %w", f.name, executionError(err))
+	if err := c.execute(&c.value, f.template, f.steps); err != nil {
+		return out, fmt.Errorf("header %s: %w", f.name, err)
 	}
 	return appendHeader(out, f.name, c.value.String()), nil
 }

@@ -27,13 +27,14 @@ type Message struct {
 	subject       headerField
 	headers       []headerField
 
-	text   *texttemplate.Template // nil: the text is made from the HTML
-	html   *htmltemplate.Template // nil: there is only text
-	known  map[*byte]*segment
-	marks  marks
-	tree   mimeTree
-	fields []field
-	blank  map[string]string // a row of empty fields
+	text                 *texttemplate.Template // nil: the text is made from the HTML
+	html                 *htmltemplate.Template // nil: there is only text
+	textSteps, htmlSteps straight               // the same, where they are straight; else nil
+	known                map[*byte]*segment
+	marks                marks
+	tree                 mimeTree
+	fields               []field
+	blank                map[string]string // a row of empty fields
 
 	word      string // stands for values in HTML that becomes text
 	markupOut bool   // html/template writes markup that is in no tree of ours
@@ -44,6 +45,7 @@ type headerField struct {
 	name     string
 	fixed    []byte // the whole field
 	template *texttemplate.Template
+	steps    straight // the same, where it is straight; else nil
 }
 
 // A field is a name in the templates and the column that it stands for.
@@ -87,9 +89,9 @@ func Compile(src Source) (*Message, error) {
 	check(html, entry)
 	l.checkLayout(html, entry)
 	check(text, f.Text)
-	m.subject = l.header("Subject", "subject", f.Subject, check)
+	m.subject = l.header("Subject", "subject", f.Subject, m.blank, check)
 	for _, h := range f.Headers {
-		m.headers = append(m.headers, l.header(h.Name, "headers."+h.Name, h.Value, check))
+		m.headers = append(m.headers, l.header(h.Name, "headers."+h.Name, h.Value, m.blank, check))
 	}
 
 	l.order(columns, listColumns(src.Columns))
@@ -111,11 +113,13 @@ func Compile(src Source) (*Message, error) {
 			return nil, l.sorted()
 		}
 		html.segments(m.known)
+		m.htmlSteps = html.straight(entry, m.blank)
 		m.markupOut = html.hasDerived()
 	}
 	if f.Text != "" {
 		m.text = l.textTemplate(text, f.Text)
 		text.segments(m.known)
+		m.textSteps = text.straight(f.Text, m.blank)
 	}
 	m.from = appendMailbox(nil, "From", f.From)
 	if f.ReplyTo != (Mailbox{}) {
@@ -173,7 +177,7 @@ func (l *loader) checkLayout(set *templateSet, entry string) {
 }
 
 // header compiles the value of a header field. label is its key in the campaign file.
-func (l *loader) header(name, label, value string, check func(*templateSet, string)) headerField {
+func (l *loader) header(name, label, value string, fields map[string]string, check func(*templateSet, string)) headerField {
 	trees, ok := l.parse(label, label, value)
 	if !ok {
 		return headerField{}
@@ -188,7 +192,7 @@ func (l *loader) header(name, label, value string, check func(*templateSet, stri
 	if static {
 		return headerField{name: name, fixed: appendHeader(nil, name, set.trees[label].Root.String())}
 	}
-	return headerField{name: name, template: l.textTemplate(set, label)}
+	return headerField{name: name, template: l.textTemplate(set, label), steps: set.straight(label, fields)}
 }
 
 // sorted are the findings by file and place, each once.
