@@ -88,26 +88,19 @@ func (l *Lease) record(ctx context.Context, begin []Job, finish []Outcome, group
 // begin begins messages by groups, inside the caller's transaction, and returns those whose claims are held. Where there are several servers
 // the row says over which it goes.
 func (l *Lease) begin(ctx context.Context, jobs []Job, now int64, group int) (kept []Job, err error) {
-	args := make([]any, 0, 4+groupMost)
+	args := make([]any, 4+groupMost)
 	for len(jobs) > 0 {
-		// Those of one statement have the same fence and server. Nearly all are at their first attempt.
-		first := jobs[0]
-		n := 1
+		// Those of one statement have the same fence and the same server. Nearly all are at their first attempt.
+		first, n := jobs[0], 1
 		for n < min(group, len(jobs)) && jobs[n].Owner == first.Owner && jobs[n].Attempt == first.Attempt && jobs[n].Server == first.Server {
 			n++
 		}
-		set := ""
-		args = append(args[:0], now)
-		if first.Server != "" {
-			set = ", server = ?"
-			args = append(args, first.Server)
-		}
-		args = append(args, first.Owner, first.Attempt)
+		args[0], args[1], args[2], args[3] = now, first.Server, first.Owner, first.Attempt
 		for i := range groupMost { // the last one again and again, so that one statement is for all groups
-			args = append(args, jobs[min(i, n-1)].ID)
+			args[4+i] = jobs[min(i, n-1)].ID
 		}
-		changed, err := l.store.changes(ctx, "UPDATE job SET state = 'sending', updated = ?"+set+" WHERE owner = ? AND attempt = ? AND id IN (?"+
-			strings.Repeat(", ?", groupMost-1)+") AND state = 'claimed'", args...)
+		changed, err := l.store.changes(ctx, `UPDATE job SET state = 'sending', updated = ?1, server = coalesce(nullif(?2, ''), server)
+			WHERE owner = ?3 AND attempt = ?4 AND id IN (?5`+strings.Repeat(", ?", groupMost-1)+") AND state = 'claimed'", args...)
 		switch {
 		case err != nil:
 			return nil, err
