@@ -192,7 +192,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 // setBack mends rows that were put off before the clock was set back: they would wait for as long as it was ahead. The caller
 // holds store.mu and has begun a transaction.
 func (l *Lease) setBack(ctx context.Context, now int64) error {
-	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = +?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
+	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
 		now, now, l.id, now, now)
 }
 
