@@ -81,7 +81,8 @@ var lexicon = strings.NewReplacer(
 	"{doubt}", `
 		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|
 		no valid recipients?|(?:may|might) not|check failed|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
-		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*)\b`,
+		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*|look ?up|(?:can ?not|unable to|could not) verify|verification fail\w*|callout|
+		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|(?:smtp|relay) user|in from)\b`,
 	// To pass by itself.
 	"{later}", `
 		(?:temporar\w*|transient\w*|try (?:it |your \w+ |sending |delivery )?(?:again|later|another|back)|retry (?:later|

@@ -316,6 +316,19 @@ var table = []rule{
 		why:    "a rule of the server or of the recipient (RFC 3463 X.7.1, X.7.2)",
 	},
 
+	// What sounds like a dead recipient, and may as well be said of the sender.
+	{
+		name: "account-suspended", codes: "5", class: Rejected, scope: Message,
+		text:   `^(?:the |this |your |user )?(?:account|domain)(?: or domain)? (?:is |was |has been )?(?:suspended|disabled|deactivated|locked)`,
+		unless: `@|discontinued`,
+		why:    "it does not say whose account that is: the recipient's, or the one that sends",
+	},
+	{
+		name: "unavailable-by-policy", codes: "5", status: "5.7.*", class: Rejected, scope: Message,
+		text: `mail ?box (?:is )?unavailable`,
+		why:  "the status speaks of policy and not of the mailbox (RFC 3463 X.7)",
+	},
+
 	// Who cannot be reached, ever.
 	{
 		name: "recipient-unknown", codes: "5", class: HardBounce, scope: Recipient,
