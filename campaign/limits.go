@@ -197,8 +197,11 @@ func parseRate(s string) (Rate, error) {
 	if !ok {
 		per, ok = parseLongDuration(unit)
 	}
-	if !ok || per < time.Millisecond || per > longest {
+	if !ok || per <= 0 || per > longest {
 		return Rate{}, no
+	}
+	if per < time.Second {
+		return Rate{}, fault{problem: "is a rate over less than a second", hint: "no server counts by that, and no timer is so exact: write it by the second"}
 	}
 	return Rate{N: n, Per: per}, nil
 }

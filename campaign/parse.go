@@ -273,7 +273,9 @@ func oneOrMore[T any](r *reader, to *[]T, parse func(string) (T, error)) func(st
 		if !ok {
 			return
 		}
-		if l.Kind == yaml.SequenceNode {
+		if l.Kind == yaml.SequenceNode && len(l.Content) == 0 {
+			r.report(placeOf(n), path+" is an empty list", "leave it out, or name at least one")
+		} else if l.Kind == yaml.SequenceNode {
 			*to = list(r, path, l, parse)
 		} else if v, ok := scalar(r, path, n, parse); ok {
 			*to = []T{v}

@@ -394,6 +394,8 @@ func TestParseRefuses(t *testing.T) {
 		{`limits: {rate: [1/s, 0/s]}`, `c.yaml:7:22: limits.rate: "0/s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
 		{`limits: {rate: 1/-1s}`, `c.yaml:7:16: limits.rate: "1/-1s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
 		{`limits: {rate: 1/0s}`, `c.yaml:7:16: limits.rate: "1/0s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
+		{`limits: {rate: []}`, `c.yaml:7:16: limits.rate is an empty list (leave it out, or name at least one)`},
+		{`limits: {rate: 1000000000/1ms}`, `c.yaml:7:16: limits.rate: "1000000000/1ms" is a rate over less than a second (no server counts by that, and no timer is so exact: write it by the second)`},
 		{`limits: {rate: }`, `c.yaml:7:16: limits.rate has no value (write one, or remove the key)`},
 		{`delivery: {batch: 10001}`, `c.yaml:7:19: delivery.batch: "10001" is not a whole number from 1 to 10000`},
 		{`delivery: {attempts: 0}`, `c.yaml:7:22: delivery.attempts: "0" is not a whole number from 1 to 100`},

@@ -199,7 +199,7 @@ func TestRates(t *testing.T) {
 	}{
 		{[]store.Rate{{N: 14, Per: time.Second}}, 5, 57, 4 * time.Second, 4100 * time.Millisecond},
 		{[]store.Rate{{N: 3, Per: time.Second}}, 5, 31, 10 * time.Second, 10200 * time.Millisecond},
-		{[]store.Rate{{N: 500, Per: time.Minute}}, 10, 250, 0, 100 * time.Millisecond},
+		{[]store.Rate{{N: 500, Per: time.Minute}}, 10, 50, 0, 100 * time.Millisecond},
 		{[]store.Rate{{N: 500, Per: time.Minute}}, 10, 501, 59900 * time.Millisecond, 60700 * time.Millisecond},
 		{[]store.Rate{{N: 100, Per: 24 * time.Hour}}, 10, 52, 56 * time.Minute, 57 * time.Minute},
 		{[]store.Rate{{N: 20, Per: time.Second}, {N: 60, Per: 10 * time.Second}}, 4, 61, 10 * time.Second, 10200 * time.Millisecond},

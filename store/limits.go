@@ -227,13 +227,17 @@ type pace struct {
 }
 
 // newPace spreads a rate. What may come at once after a lull is a hundredth of a second's worth for rates by the second, as no timer
-// is finer; for those by the minute and longer the half, so that a short list need not wait for the evening. That, and a
-// hundredth for messages that leave a little late, is taken off the rate.
+// is finer; for those by the minute a tenth, and for those by the hour and longer the half, so that a short list need not wait for the evening.
+// That, and a hundredth for messages that leave a little late, is taken off the rate.
 func newPace(r Rate, used, now time.Time) pace {
-	burst := max(1, int(float64(r.N)/r.Per.Seconds()/100))
-	if r.Per >= time.Minute {
-		burst = max(1, r.N/2)
+	burst := int(float64(r.N) / r.Per.Seconds() / 100)
+	switch {
+	case r.Per >= time.Hour:
+		burst = r.N / 2
+	case r.Per >= time.Minute:
+		burst = r.N / 10
 	}
+	burst = max(1, min(burst, r.N))
 	p := pace{slack: min(max(r.Per/100, 5*time.Millisecond), 30*time.Second)}
 	p.gap = time.Duration(math.Ceil(float64(r.Per+p.slack) / float64(r.N-burst+1)))
 	p.burst = time.Duration(burst-1) * p.gap

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -47,11 +48,13 @@ func TestReserveRates(t *testing.T) {
 		{[]Rate{{14, time.Second}}, 142, 10 * time.Second, 10300 * time.Millisecond},
 		{[]Rate{{1, time.Second}}, 11, 10 * time.Second, 10200 * time.Millisecond},
 		{[]Rate{{2000, time.Second}}, 6000, 2900 * time.Millisecond, 3200 * time.Millisecond},
-		{[]Rate{{500, time.Minute}}, 251, 0, time.Second},
-		{[]Rate{{500, time.Minute}}, 1001, 179 * time.Second, 184 * time.Second},
+		{[]Rate{{500, time.Minute}}, 51, 0, time.Second},
+		{[]Rate{{30, time.Minute}}, 303, 10 * time.Minute, 11 * time.Minute},
+		{[]Rate{{math.MaxInt32, time.Second}}, 6000, 0, time.Second},
+		{[]Rate{{500, time.Minute}}, 1001, 127 * time.Second, 130 * time.Second},
 		{[]Rate{{1, day}}, 2, day, day + time.Hour},
 		{[]Rate{{20, time.Second}, {60, 10 * time.Second}}, 121, 19 * time.Second, 21 * time.Second},
-		{[]Rate{{100, time.Second}, {500, time.Minute}}, 300, 8 * time.Second, 20 * time.Second},
+		{[]Rate{{100, time.Second}, {500, time.Minute}}, 300, 33 * time.Second, 35 * time.Second},
 	} {
 		t.Run(fmt.Sprint(test.rates), func(t *testing.T) {
 			stores := pair(t)
