@@ -2,17 +2,14 @@ package cmd
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
 	"mailblast/sender/reply"
 )
 
@@ -90,20 +87,13 @@ func explainCommand() *cobra.Command {
 	return cmd
 }
 
-// classifierOf knows the rules of a campaign file. They are tried where the secrets of the campaign may not be at hand: a variable that is
-// missing is no fault here.
+// classifierOf knows the rules of a campaign file.
 func classifierOf(path string) (*reply.Classifier, error) {
 	source, err := readSource(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := campaign.Parse(path, source, os.LookupEnv)
-	if err != nil {
-		anything := func(name string) (string, bool) { return cmp.Or(os.Getenv(name), "unset"), true }
-		if lenient, again := campaign.Parse(path, source, anything); again == nil {
-			f, err = lenient, nil
-		}
-	}
+	f, err := parseWithoutSecrets(path, source)
 	if err != nil {
 		return nil, err
 	}

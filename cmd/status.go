@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
 	"mailblast/store"
 )
 
@@ -47,7 +45,8 @@ type statusJSON struct {
 	NextDue *time.Time `json:"next_due"` // null: nothing waits, or it is due now
 	Purged  *time.Time `json:"purged"`   // null: its recipients are there
 
-	// null: the campaign file needs variables that are not set here, such as the password's, or was purged.
+	// null: the campaign file was purged, or cannot be read here, as the variable of a port is not set. Servers whose host or user is in
+	// such a variable are left out.
 	Servers []serverJSON `json:"servers"`
 }
 
@@ -112,7 +111,8 @@ JSON has the servers of each campaign in its "servers":
   quotas                                  the campaign's, and that of the warm-up's day: quota, left, and when there is some again, if nothing is
   warmup_day                              from 1; 0 without a warm-up, or when it is over
   waits_for, waits_until                  why nothing is sent over it, or was at the end of the last run, and until when, if that is known
-It is null where the campaign file needs variables that are not set, such as the password's, or was purged. Times are in UTC.`,
+It is null where the campaign file was purged, or cannot be read without a variable that is not set; servers whose host or user is in such a
+variable are left out. Times are in UTC.`,
 		Example: `  mailblast status
   mailblast status --format json | jq '.[] | select(.counts.in_doubt > 0)'
   mailblast status --format json | jq -r '.[].servers[]? | select(.waits_for != "") | "\(.name): \(.waits_for)"'`,
@@ -207,19 +207,22 @@ func (s statusJSON) due() string {
 	return "-"
 }
 
-// serversOf are a campaign's servers; nil: its file cannot be read here.
+// serversOf are a campaign's servers; nil: its file cannot be read here. Left out are those whose host or user is in a variable that is not set.
 func serversOf(ctx context.Context, s *store.Store, c store.Campaign, known []store.Server) (all []serverJSON, err error) {
 	source, err := s.Source(ctx, c.Name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := campaign.Parse(c.Path, source, os.LookupEnv)
+	f, err := parseWithoutSecrets(c.Path, source)
 	if err != nil {
 		return nil, nil
 	}
 	now := time.Now()
 	for i := range f.Servers {
 		to := &f.Servers[i]
+		if to.Host == unset || to.Username == unset {
+			continue
+		}
 		var was store.Server
 		if at := slices.IndexFunc(known, func(v store.Server) bool { return v.Name == serverName(to) }); at >= 0 {
 			was = known[at]
