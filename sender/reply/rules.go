@@ -84,7 +84,8 @@ var table = []rule{
 		text: `
 			resolver rst|\bgroup\b{near}(?:member|organi[sz]ation|sender)|(?:allowed|accepted|safe) senders?|by organi[sz]ation|
 			notauthenticatedfor|not (?:a )?(?:group )?member|restricted (?:recipient|address|group|list)|(?:only|
-			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)|accepts?{near}from (?:\w+ )?members|members only`,
+			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)|accepts?{near}from (?:\w+ )?members|members only|
+			recipient address(?:es)? rejected{near}authenticat`,
 		why: "the recipient takes mail only from some senders (Exchange Online 5.7.1 RESOLVER.RST, 5.7.133, 5.7.193)",
 	},
 	{
