@@ -57,8 +57,9 @@ func (s *Store) Acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, fmt.Errorf("campaign lock: %w", err)
 	}
 	lock := s.lockOf(name)
-	// A status command that looks whether the lock is held has it for a moment itself.
-	brief, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	// A status command that looks whether the lock is held has it for a moment itself. That ctx ends, as by --max-runtime, does not mean
+	// that somebody has it.
+	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
 	defer cancel()
 	switch _, err := lock.TryLockContext(brief, 20*time.Millisecond); {
 	case errors.Is(err, context.DeadlineExceeded):

@@ -510,6 +510,20 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// Who has no time left is not told that somebody else holds the campaign.
+func TestAcquireTooLate(t *testing.T) {
+	s := open(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	l, err := s.Acquire(ctx, "test")
+	if errors.Is(err, ErrHeld) {
+		t.Error(err)
+	}
+	if err == nil {
+		l.Release()
+	}
+}
+
 func TestOneHolder(t *testing.T) {
 	s := open(t)
 	l := acquire(t, s, "test")
