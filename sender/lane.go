@@ -38,8 +38,8 @@ type ServerStats struct {
 }
 
 // A lane is what a run has for one of its servers: its workers, how fast they may be, and what they learned of it. What one server does
-// to its lane does nothing to the others. All lanes take from the same jobs, and each from those that are pinned to its server. The fields are set before the goroutines start, or are safe for
-// all of them.
+// to its lane does nothing to the others. All lanes take from the same jobs, and each from those that are pinned to its server. The fields
+// are set before the goroutines start, or are safe for all of them.
 type lane struct {
 	*engine
 	Server

@@ -10,8 +10,8 @@ import (
 
 // Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
 // (claimed → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
-// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as the campaign's durability says. After an
-// error nothing of it was written, and it can be repeated.
+// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as
+// the campaign's durability says. After an error nothing of it was written, and it can be repeated.
 //
 // Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
 // is awaited, and the one whose envelope went out with it.
