@@ -100,6 +100,7 @@ func Dial(ctx context.Context, c Config) (*Session, error) {
 	if err != nil {
 		return nil, &reply.Error{Stage: reply.Connect, Err: err, Hint: "check smtp.host and smtp.port, and that a firewall lets the connection out"}
 	}
+	conn = quick(conn)
 	s := &Session{tcp: conn, conn: conn, r: bufio.NewReaderSize(conn, readBuffer), timeouts: timeouts}
 	stop := context.AfterFunc(ctx, s.Close)
 	err = s.open(ctx, c)
