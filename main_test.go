@@ -26,8 +26,15 @@ import (
 
 // TestMain makes this test binary stand for the command wherever a test runs "mailblast".
 func TestMain(m *testing.M) {
+	// The race detector lets a process that is at its end wait for a second, so that goroutines that are left over can still be seen to race.
+	// The tests run hundreds of commands, and a command has waited by then for all that works on its behalf.
+	if os.Getenv(raceOptions) == "" {
+		os.Setenv(raceOptions, "atexit_sleep_ms=20")
+	}
 	testscript.Main(m, map[string]func(){"mailblast": func() { os.Exit(run()) }})
 }
+
+const raceOptions = "GORACE"
 
 // The scripts run every command as a user does. They have some commands of their own:
 //
@@ -45,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("XDG_STATE_HOME", "")
 			env.Setenv("MAILBLAST_DB", filepath.Join(env.WorkDir, "state", "queue.db"))
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv(raceOptions, os.Getenv(raceOptions))
 			return copyDemo(filepath.Join(env.WorkDir, "demo"))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"sink": cmdSink, "taken": cmdTaken, "exits": cmdExits, "wait4": cmdWaitStatus, "waitport": cmdWaitPort},
