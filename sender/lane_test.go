@@ -223,7 +223,14 @@ func TestWeights(t *testing.T) {
 				}
 				o := options(0).Options
 				o.Batch = 100
-				if err := Run(context.Background(), context.Background(), q, servers, o); err != nil {
+				// The workers of all are there before the first job is: how many messages a server takes before the others have come is chance.
+				assembled := &faulty{queue: q, claim: func(n int) error {
+					if n == 1 {
+						time.Sleep(time.Millisecond)
+					}
+					return nil
+				}}
+				if err := Run(context.Background(), context.Background(), assembled, servers, o); err != nil {
 					t.Fatal(err)
 				}
 				for i, w := range weights {

@@ -58,9 +58,12 @@ func dial(t *testing.T, server *Server) *client {
 }
 
 func (c *client) use(conn net.Conn) {
-	conn.SetDeadline(time.Now().Add(hang))
 	c.conn, c.in = conn, bufio.NewReader(conn)
+	c.wait()
 }
+
+// wait gives the server time for its next step.
+func (c *client) wait() { c.conn.SetDeadline(time.Now().Add(hang)) }
 
 // encrypt begins TLS on the connection, trusting only the authority.
 func (c *client) encrypt(authorityPEM []byte) {
@@ -77,6 +80,7 @@ func (c *client) encrypt(authorityPEM []byte) {
 // reply reads one reply whole, lines joined by "\n"; "closed" at the end of the connection.
 func (c *client) reply() string {
 	c.t.Helper()
+	c.wait()
 	var lines []string
 	for {
 		line, err := c.in.ReadString('\n')
@@ -103,6 +107,7 @@ func (c *client) say(script string) {
 		if group.Len() == 0 {
 			return
 		}
+		c.wait()
 		if _, err := io.WriteString(c.conn, group.String()); err != nil {
 			c.t.Fatalf("send %.100q: %v", group.String(), err)
 		}

@@ -385,6 +385,7 @@ func TestTooLargeIsReadToItsEnd(t *testing.T) {
 	c.say(hello + envelope + "> DATA\n< 354\n")
 	line := strings.Repeat("x", 1<<20-2) + "\r\n"
 	for range maxMessage/len(line) + 1 {
+		c.wait()
 		if _, err := io.WriteString(c.conn, line); err != nil {
 			t.Fatal(err)
 		}
