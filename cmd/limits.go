@@ -16,7 +16,7 @@ import (
 // serverName is what a server's limits are kept under: whoever logs in as somebody else, or comes from another address by his own choice,
 // has limits of his own.
 func serverName(s *campaign.Server) string {
-	name := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	name := hostPort(s)
 	if s.Username != "" {
 		name += " " + s.Username
 	}
@@ -25,6 +25,8 @@ func serverName(s *campaign.Server) string {
 	}
 	return name
 }
+
+func hostPort(s *campaign.Server) string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // serversFor are a campaign's servers for the sender, with what is known about each.
 func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, err error) {
@@ -42,23 +44,33 @@ func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Tran
 			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection, Pipeline: to.Pipeline,
 			Limits: serverLimits{s, was.Name, "", limitsOf(to.Limits)}, Rate: was.Rate, Window: was.Connections,
 			Learned: func(ctx context.Context, found sender.ServerStats) error {
-				return s.SaveServer(ctx, learned(was, found))
+				return s.SaveServer(ctx, learned(was, found, &f.Delivery))
 			},
 		})
 	}
 	return all, nil
 }
 
-// learned is what is known about a server in a run, or after it.
-func learned(was store.Server, found sender.ServerStats) store.Server {
-	was.Rate, was.Connections, was.WaitsFor, was.WaitsUntil = found.Rate, found.Window, "", time.Time{}
+// learned is what is known about a server in a run, or after it. That the campaign is outside of its time says nothing of the server: why
+// that waits is then still what it was, unless it has taken messages since.
+func learned(was store.Server, found sender.ServerStats, of *campaign.Delivery) store.Server {
+	was.Rate, was.Connections = found.Rate, found.Window
 	if found.Sent > 0 && was.First.IsZero() {
 		was.First = time.Now()
 	}
-	if out := found.Out; out != nil {
+	switch out := found.Out; {
+	case out != nil && !ownTime(of, out):
 		was.WaitsFor, was.WaitsUntil = out.Error(), out.Until
+	case out == nil || found.Sent > 0:
+		was.WaitsFor, was.WaitsUntil = "", time.Time{}
 	}
 	return was
+}
+
+// ownTime reports whether a run stopped since it is not the time of the campaign.
+func ownTime(of *campaign.Delivery, stopped *sender.StopError) bool {
+	open, next := of.Open(time.Now())
+	return !open && stopped.Until.Sub(next).Abs() < time.Second
 }
 
 func storeRate(r campaign.Rate) store.Rate { return store.Rate{N: r.N, Per: r.Per} }

@@ -68,6 +68,15 @@ func (a *app) newProgress(name string, goal int64, stats *sender.Stats) *progres
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
+// terminalWidth is how many columns a terminal has; 0: it is none, or does not say.
+func terminalWidth(f *os.File) int {
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
 // tried is how many messages came to an end that counts for the bar; a deferred one comes again.
 func (p *progress) tried() int64 {
 	return p.stats.Sent.Load() + p.stats.Failed.Load() + p.stats.InDoubt.Load()

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"os"
 	"strings"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"mailblast/campaign"
 	"mailblast/store"
 )
 
@@ -40,39 +41,16 @@ type countsJSON struct {
 
 type statusJSON struct {
 	reportHead
-	Rate    float64    `json:"rate"` // messages a second while it was last sent
-	Running bool       `json:"running"`
-	NextDue *time.Time `json:"next_due"` // null: nothing waits, or it is due now
-	Purged  *time.Time `json:"purged"`   // null: its recipients are there
+	Rate       float64    `json:"rate"` // messages a second while it was last sent
+	Running    bool       `json:"running"`
+	NextDue    *time.Time `json:"next_due"`    // null: nothing waits, or it is due now
+	WaitsFor   string     `json:"waits_for"`   // why nothing of it may be sent now; "": it does not wait
+	WaitsUntil *time.Time `json:"waits_until"` // null: it does not wait
+	Purged     *time.Time `json:"purged"`      // null: its recipients are there
 
 	// null: the campaign file was purged, or cannot be read here, as the variable of a port is not set. Servers whose host or user is in
 	// such a variable are left out.
 	Servers []serverJSON `json:"servers"`
-}
-
-// A serverJSON is what is known about one of a campaign's servers. What was found, and what it waits for, is the same for all campaigns that
-// send over it.
-type serverJSON struct {
-	Name             string      `json:"name"` // in the campaign file, or host and port
-	Host             string      `json:"host"`
-	Port             int         `json:"port"`
-	Username         string      `json:"username"`
-	SourceIP         string      `json:"source_ip"`
-	RateFound        float64     `json:"rate_found"`        // messages a second; 0: no limit was found
-	ConnectionsFound int         `json:"connections_found"` // 0: no limit was found
-	Limits           []string    `json:"limits"`            // the campaign's rates
-	Quotas           []quotaJSON `json:"quotas"`            // the campaign's, and that of the warm-up's day
-	WarmupDay        int         `json:"warmup_day"`        // from 1; 0: there is no warm-up, or it is over
-	WaitsFor         string      `json:"waits_for"`         // why nothing is sent over it; "": it does not wait
-	WaitsUntil       *time.Time  `json:"waits_until"`       // null: nobody knows, or it does not wait
-
-	key string // that its limits are kept under
-}
-
-type quotaJSON struct {
-	Quota string     `json:"quota"`
-	Left  int        `json:"left"`
-	Again *time.Time `json:"again"` // null: there is something left
 }
 
 // stamp is a time for JSON.
@@ -101,20 +79,33 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show one line for each campaign",
-		Long: `Show how far each campaign is: counts, messages a second while it was last sent, and when the next deferred recipient is due.
-Below, one line for each server: what it was found to take, the limits of the unfinished campaigns and what is left of them, and why it waits.
+		Long: `Show how far each campaign is: counts, messages a second while it was last sent, and when there is something to send again: a deferred
+recipient is due, its send_window opens, or there is something left of a quota. On a terminal that is too narrow for that, counts that are
+zero for all campaigns are left out.
 
-JSON has the servers of each campaign in its "servers":
+Below, one line for each campaign that has to wait for its send_window or not_before, and one for each server: what it was found to take, the
+limits of the unfinished campaigns and what is left of their quotas, and why it waits. A server has the name that the campaign file gives it,
+with host, port and user. Those of finished campaigns are there while something of them still holds: a quota of which a part is used up, or
+what was found out in the last 30 days.
+
+JSON is a list of objects, one for each campaign, with the fields of "mailblast report --format json" but for the recipients, and
+  rate, running, purged                   messages a second while it was last sent; whether it is being sent; when its recipients were removed
+  next_due                                when there is something to send again; null if that is now, or nothing is queued
+  waits_for, waits_until                  why nothing of it may be sent now, by its send_window or not_before, and until when; "" and null if it may
+  servers                                 those that it is sent over
+
+Each of the servers has
   name, host, port, username, source_ip   which one it is; name as in the campaign file, or host and port
   rate_found, connections_found           messages a second, and connections, that it was found to take; 0: no limit was found
   limits                                  the campaign's rates, as in the campaign file
   quotas                                  the campaign's, and that of the warm-up's day: quota, left, and when there is some again, if nothing is
   warmup_day                              from 1; 0 without a warm-up, or when it is over
   waits_for, waits_until                  why nothing is sent over it, or was at the end of the last run, and until when, if that is known
-It is null where the campaign file was purged, or cannot be read without a variable that is not set; servers whose host or user is in such a
+"servers" is null where the campaign file was purged, or cannot be read without a variable that is not set; servers whose host or user is in such a
 variable are left out. Times are in UTC.`,
 		Example: `  mailblast status
   mailblast status --format json | jq '.[] | select(.counts.in_doubt > 0)'
+  mailblast status --format json | jq -r '.[] | select(.waits_for != "") | "\(.campaign): \(.waits_for)"'
   mailblast status --format json | jq -r '.[].servers[]? | select(.waits_for != "") | "\(.name): \(.waits_for)"'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd, format) },
@@ -143,17 +134,18 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		if err != nil {
 			return err
 		}
+		now := time.Now()
 		for _, c := range campaigns {
 			status := statusOf(c)
 			status.Running = s.Held(c.Name)
-			if format == "json" || c.Counts.Pending() > 0 {
-				if status.Servers, err = serversOf(ctx, s, c, known); err != nil {
+			if format == "json" || c.Counts.Pending() > 0 || now.Sub(c.Updated) < foundMost {
+				if err := status.ask(ctx, s, c, known, now); err != nil {
 					return err
 				}
 			}
 			all = append(all, status)
 		}
-		lines = serverLines(known, all)
+		lines = append(campaignLines(all), serverLines(known, all, now)...)
 	}
 	if format == "json" {
 		e := json.NewEncoder(cmd.OutOrStdout())
@@ -164,21 +156,127 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		a.say(cmd, "no campaigns yet; begin with: mailblast init")
 		return nil
 	}
-	t := newTable()
-	t.AppendHeader(table.Row{"CAMPAIGN", "STATE", "SENT", "QUEUED", "DEFERRED", "FAILED", "IN DOUBT", "SUPPRESSED", "INVALID", "RATE", "NEXT DUE"})
-	var columns []table.ColumnConfig
-	for n := 3; n <= 10; n++ {
-		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	width := terminalWidth(os.Stdout)
+	for i, line := range lines {
+		lines[i] = wrap(line, width)
 	}
-	t.SetColumnConfigs(columns)
-	for _, s := range all {
-		c := s.Counts
-		t.AppendRow(table.Row{s.Campaign, s.word(), humanize.Comma(c.Sent), humanize.Comma(s.pending()), humanize.Comma(c.Deferred),
-			humanize.Comma(c.Failed), humanize.Comma(c.InDoubt), humanize.Comma(c.Suppressed), humanize.Comma(c.Invalid), fmt.Sprintf("%.0f/s", s.Rate), s.due()})
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(append([]string{t.Render()}, lines...), "\n"))
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Join(append([]string{statusTable(all, width)}, lines...), "\n"))
 	return err
 }
+
+// statusTable is one line for each campaign. Where it is too wide for a terminal, columns that are zero for all of them are left out.
+func statusTable(all []statusJSON, width int) string {
+	t := newTable()
+	t.AppendHeader(table.Row{"CAMPAIGN", "STATE", "SENT", "QUEUED", "DEFERRED", "FAILED", "IN DOUBT", "SUPPRESSED", "INVALID", "RATE", "NEXT DUE"})
+	const firstCount = 3
+	used := make([]bool, 7)
+	for _, s := range all {
+		c := s.Counts
+		row := table.Row{s.Campaign, s.word()}
+		for i, n := range []int64{c.Sent, s.pending(), c.Deferred, c.Failed, c.InDoubt, c.Suppressed, c.Invalid} {
+			used[i] = used[i] || n > 0
+			row = append(row, humanize.Comma(n))
+		}
+		t.AppendRow(append(row, fmt.Sprintf("%.0f/s", s.Rate), s.due()))
+	}
+	columns := []table.ColumnConfig{{Name: "RATE", Align: text.AlignRight, AlignHeader: text.AlignRight}}
+	for i := range used {
+		columns = append(columns, table.ColumnConfig{Number: firstCount + i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	whole := t.Render()
+	if width == 0 || text.LongestLineLen(whole) <= width {
+		return whole
+	}
+	for i := range used {
+		columns[1+i].Hidden = !used[i]
+	}
+	t.SetColumnConfigs(columns)
+	return t.Render()
+}
+
+// ask adds what the campaign file says: the servers, and when the campaign goes on.
+func (s *statusJSON) ask(ctx context.Context, q *store.Store, c store.Campaign, known []store.Server, now time.Time) error {
+	source, err := q.Source(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	f, err := parseWithoutSecrets(c.Path, source)
+	if err != nil {
+		return nil
+	}
+	if s.Servers, err = serversOf(ctx, q, f, c.Updated, known, now); err != nil || s.Counts.Queued == 0 {
+		return err
+	}
+	due := c.NextDue
+	if due.Before(now) {
+		due = now
+	}
+	if again := quotasAgain(s.Servers); again.After(due) {
+		due = again
+	}
+	if open, next := f.Delivery.Open(due); !open {
+		due = next
+	}
+	if open, next := f.Delivery.Open(now); !open {
+		s.WaitsFor, s.WaitsUntil = shutWords(&f.Delivery, now, next), stamp(next)
+	}
+	if due.After(now) {
+		s.NextDue = stamp(due)
+	}
+	return nil
+}
+
+// shutWords say why it is not the time of a campaign.
+func shutWords(d *campaign.Delivery, now, next time.Time) string {
+	why := "its not_before has not come"
+	if !now.Before(d.NotBefore) {
+		var windows []string
+		for _, w := range d.Windows {
+			windows = append(windows, w.String())
+		}
+		why = "it is outside of its send_window, " + strings.Join(windows, ", ")
+	}
+	return why + "; it goes on at " + next.Local().Format(momentFormat)
+}
+
+// campaignLines say why campaigns wait, each for itself.
+func campaignLines(all []statusJSON) (lines []string) {
+	for _, s := range all {
+		if s.WaitsFor != "" {
+			lines = append(lines, visible(s.Campaign)+" waits: "+visible(s.WaitsFor))
+		}
+	}
+	return lines
+}
+
+// wrap breaks a line at spaces where it is longer than that; 0: nowhere.
+func wrap(line string, width int) string {
+	const indent = "  "
+	if width <= 0 {
+		return line
+	}
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Split(line, " ") {
+		n := text.StringWidth(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// momentFormat is how a person is told when something goes on.
+const momentFormat = "2006-01-02 15:04:05 MST"
 
 func (s statusJSON) word() string {
 	switch pending := s.pending(); {
@@ -205,117 +303,4 @@ func (s statusJSON) due() string {
 		return "now"
 	}
 	return "-"
-}
-
-// serversOf are a campaign's servers; nil: its file cannot be read here. Left out are those whose host or user is in a variable that is not set.
-func serversOf(ctx context.Context, s *store.Store, c store.Campaign, known []store.Server) (all []serverJSON, err error) {
-	source, err := s.Source(ctx, c.Name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := parseWithoutSecrets(c.Path, source)
-	if err != nil {
-		return nil, nil
-	}
-	now := time.Now()
-	for i := range f.Servers {
-		to := &f.Servers[i]
-		if to.Host == unset || to.Username == unset {
-			continue
-		}
-		var was store.Server
-		if at := slices.IndexFunc(known, func(v store.Server) bool { return v.Name == serverName(to) }); at >= 0 {
-			was = known[at]
-		}
-		v := foundOut(was, now)
-		v.key = serverName(to)
-		v.Name, v.Host, v.Port, v.Username = to.Name, to.Host, to.Port, to.Username
-		if to.SourceIP.IsValid() {
-			v.SourceIP = to.SourceIP.String()
-		}
-		for _, r := range to.Limits.Rates {
-			v.Limits = append(v.Limits, r.String())
-		}
-		quotas := to.Limits.Quotas
-		if w := to.Limits.Warmup; w != nil {
-			day := 0
-			if !was.First.IsZero() {
-				day = int(now.Sub(was.First) / (24 * time.Hour))
-			}
-			if q, ok := w.Quota(day); ok {
-				v.WarmupDay = day + 1
-				quotas = append(quotas[:len(quotas):len(quotas)], q)
-			}
-		}
-		for _, q := range quotas {
-			left, again, err := s.Left(ctx, serverName(to), storeRate(q), now)
-			if err != nil {
-				return nil, err
-			}
-			v.Quotas = append(v.Quotas, quotaJSON{q.String(), max(left, 0), stamp(again)})
-		}
-		all = append(all, v)
-	}
-	return all, nil
-}
-
-// foundOut is what was found out about a server.
-func foundOut(was store.Server, now time.Time) serverJSON {
-	v := serverJSON{RateFound: was.Rate, ConnectionsFound: was.Connections, Limits: []string{}, Quotas: []quotaJSON{}}
-	if was.WaitsUntil.IsZero() || was.WaitsUntil.After(now) {
-		v.WaitsFor, v.WaitsUntil = was.WaitsFor, stamp(was.WaitsUntil)
-	}
-	return v
-}
-
-// serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is left of their
-// quotas, and why it waits.
-func serverLines(known []store.Server, campaigns []statusJSON) (lines []string) {
-	now := time.Now()
-	for _, was := range known {
-		v := foundOut(was, now)
-		var words []string
-		if v.RateFound > 0 {
-			words = append(words, fmt.Sprintf("takes about %.3g messages a second", v.RateFound))
-		}
-		if v.ConnectionsFound > 0 {
-			words = append(words, fmt.Sprintf("lets in %d connections", v.ConnectionsFound))
-		}
-		for _, c := range campaigns {
-			for _, s := range c.Servers {
-				if s.key != was.Name || c.pending() == 0 {
-					continue
-				}
-				for _, w := range s.limitWords() {
-					if !slices.Contains(words, w) {
-						words = append(words, w)
-					}
-				}
-			}
-		}
-		switch {
-		case v.WaitsUntil != nil:
-			words = append(words, "waits: "+v.WaitsFor)
-		case v.WaitsFor != "":
-			words = append(words, "at the end of the last run: "+v.WaitsFor)
-		}
-		if len(words) > 0 {
-			lines = append(lines, visible(was.Name)+": "+visible(strings.Join(words, "; ")))
-		}
-	}
-	return lines
-}
-
-// limitWords are a campaign's limits for a server.
-func (v serverJSON) limitWords() (words []string) {
-	for _, r := range v.Limits {
-		words = append(words, "limit "+r)
-	}
-	if v.WarmupDay > 0 {
-		words = append(words, fmt.Sprintf("day %d of the warm-up", v.WarmupDay))
-	}
-	for _, q := range v.Quotas {
-		words = append(words, fmt.Sprintf("%s left of %s", humanize.Comma(int64(q.Left)), q.Quota))
-	}
-	return words
 }
