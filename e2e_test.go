@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +319,35 @@ func TestSuppressWhileSending(t *testing.T) {
 		}
 		if states[address] != want || slices.Contains(taken, address) != (want == "sent") {
 			t.Errorf("%s is %s, want %s; taken: %v", address, states[address], want, taken)
+		}
+	}
+}
+
+// An import of suppressions holds no more than a few rows at a time, however long the list is: what is alive after each collection stays below
+// what the addresses alone would take.
+func TestImportIsFlat(t *testing.T) {
+	t.Parallel()
+	const n, most = 100_000, 3 // megabytes
+	s := newSite(t, 0)
+	list := bytes.NewBufferString("email,reason\n")
+	for i := range n {
+		fmt.Fprintf(list, "reader%d@example%d.com,unsubscribed by link\n", i, i%1000)
+	}
+	s.write(map[string]string{"suppressed.csv": list.String()})
+	c := s.command("suppress", "import", "suppressed.csv")
+	c.Env = append(c.Env, "GODEBUG=gctrace=1", "GOGC=100")
+	out, err := c.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("100,000 added")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	// gc 7 @0.155s 1%: …, 3->4->1 MB, 4 MB goal, …: at its beginning, at its end, and what is alive.
+	collections := regexp.MustCompile(`(?m)^gc .*, \d+->\d+->(\d+) MB`).FindAllSubmatch(out, -1)
+	if len(collections) < 10 {
+		t.Errorf("%d collections are too few to tell:\n%s", len(collections), out)
+	}
+	for _, alive := range collections {
+		if mb, err := strconv.Atoi(string(alive[1])); err != nil || mb > most {
+			t.Errorf("%s MB are alive, want at most %d:\n%s", alive[1], most, alive[0])
 		}
 	}
 }

@@ -20,7 +20,12 @@ func ParseEntry(s string) (string, error) {
 	domain, whole := strings.CutPrefix(s, "@")
 	if !whole {
 		a, err := ParseAddress(s)
-		if err != nil {
+		switch {
+		case err == nil && strings.HasPrefix(s, "*@"): // in quotation marks it is the mailbox of that name
+			return "", fmt.Errorf("invalid address %s: everybody at the domain is %s", quoteShort(s), s[1:])
+		case err != nil && !strings.Contains(s, "@") && strings.Contains(s, "."):
+			return "", fmt.Errorf("%w (everybody at a domain is @example.com)", err)
+		case err != nil:
 			return "", err
 		}
 		return a.Key(), nil

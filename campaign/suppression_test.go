@@ -16,6 +16,7 @@ func TestParseEntry(t *testing.T) {
 		"Ada@Example.COM": "ada@example.com", " ada@example.com\u200b": "ada@example.com", `"a,b"@x.org`: "a,b@x.org", "ada@exämple.com": "ada@xn--exmple-cua.com",
 		"@Example.COM": "@example.com", "@exämple.com": "@xn--exmple-cua.com", "@.example.com": "@.example.com", "@localhost": "@localhost", "@[192.0.2.1]": "@[192.0.2.1]",
 		"": "", "@": "", "@.": "", "@..example.com": "", "example.com": "", "@a@b": "", "@example.com.": "", "@.[192.0.2.1]": "", "@ex ample.com": "", "@a\x00b": "", "ada@": "",
+		"*@example.com": "", `"*"@example.com`: "*@example.com", "@*.example.com": "",
 	} {
 		got, err := ParseEntry(in)
 		if got != want || (err == nil) != (want != "") {

@@ -51,6 +51,22 @@ func (a *app) suppressCommand() *cobra.Command {
 	return cmd
 }
 
+func someEntries(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s needs addresses, or domains as in @example.com; a file of them is for \"mailblast suppress import FILE\"", cmd.Name())
+}
+
+// openSuppressions opens the queue of a list that is only looked at.
+func (a *app) openSuppressions(ctx context.Context) (*store.Store, error) {
+	s, err := a.openStore(ctx, false)
+	if errors.Is(err, store.ErrNoQueue) {
+		err = fmt.Errorf("%w; \"mailblast suppress add\" and \"import\" make one, and --db names another", err)
+	}
+	return s, err
+}
+
 // entriesOf reads the entries that the arguments name.
 func entriesOf(args []string) ([]string, error) {
 	entries := make([]string, len(args))
@@ -72,7 +88,7 @@ func (a *app) suppressAdd() *cobra.Command {
 		Example: `  mailblast suppress add ada@example.com bob@example.org --reason 'asked by phone'
   mailblast suppress add @example.com               # the whole domain
   mailblast suppress add @.example.com              # and all domains below it`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someEntries,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			entries, err := entriesOf(args)
 			if err != nil {
@@ -119,14 +135,14 @@ func (a *app) suppressRemove() *cobra.Command {
 It is no error when an entry is not there.`,
 		Example: `  mailblast suppress remove ada@example.com
   mailblast suppress list --source spring-sale --format json | jq -r '.[].address' | xargs mailblast suppress remove`,
-		Args: cobra.MinimumNArgs(1),
+		Args: someEntries,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			entries, err := entriesOf(args)
 			if err != nil {
 				return err
 			}
 			ctx := cmd.Context()
-			s, err := a.openStore(ctx, false)
+			s, err := a.openSuppressions(ctx)
 			if err != nil {
 				return err
 			}
@@ -281,7 +297,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 		addresses, name = cmd.InOrStdin(), standardInput+":"
 	}
 	ctx := cmd.Context()
-	s, err := a.openStore(ctx, false)
+	s, err := a.openSuppressions(ctx)
 	if err != nil {
 		return err
 	}

@@ -86,14 +86,24 @@ func (a *app) listSuppressions(cmd *cobra.Command, f suppressListFlags) error {
 		f.domain = strings.TrimPrefix(entry, "@")
 	}
 	ctx := cmd.Context()
-	s, err := a.openStore(ctx, false)
+	s, err := a.openSuppressions(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	out := bufio.NewWriter(cmd.OutOrStdout())
-	rows := func(yield func([]suppressionRow) error) error { return f.batches(ctx, s, yield) }
-	return errors.Join(write(out, rows), out.Flush())
+	found := false
+	rows := func(yield func([]suppressionRow) error) error {
+		return f.batches(ctx, s, func(batch []suppressionRow) error {
+			found = true
+			return yield(batch)
+		})
+	}
+	err = errors.Join(write(out, rows), out.Flush())
+	if err == nil && !found {
+		a.say(cmd, "no such entry on the suppression list")
+	}
+	return err
 }
 
 // batches reads the entries that are wanted, some at a time.
