@@ -80,8 +80,16 @@ func limitedServers(perSecond, window int, long time.Duration) []limited {
 // may have had other things to do.
 func TestRate(t *testing.T) {
 	t.Parallel()
-	// Ten a second, and windows of four seconds: on a busy machine a message is late by a tenth of a second now and then.
-	reach(t, limitedServers(10, 4, 18*time.Second))
+	// Ten a second, and windows of four seconds: on a busy machine a message is late by a tenth of a second now and then. Those of a hundred
+	// a second that reach the goal within so short a time beside them.
+	const long = 18 * time.Second
+	all := limitedServers(10, 4, long)
+	for _, l := range limitedServers(100, 1, long) {
+		if slices.Contains([]string{"fixed window", "token bucket", "each connection"}, l.name) {
+			all = append(all, l)
+		}
+	}
+	reach(t, all)
 	if os.Getenv("MAILBLAST_TEST_ALL") != "" {
 		reach(t, limitedServers(20, 1, 2*time.Minute))
 		reach(t, limitedServers(100, 1, 2*time.Minute))
