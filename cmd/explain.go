@@ -26,9 +26,13 @@ code got lost is judged by its words, where they say enough.
   sent            the server took the message
   throttle        slow down; the same recipient later, and no attempt is used up
   transient       try again later; an attempt is used up
-  hard_bounce     the recipient does not exist any more; the address goes on the suppression list
+  hard_bounce     the recipient does not exist any more; the address goes on the suppression list, if the server takes others
   rejected        this message, or its sender, is refused for good
   auth_or_config  nothing can be sent until a person acts, or the quota of the day is new
+
+A server that calls 20 recipients in a row dead, in the same words, and takes nobody between them is asked for one whom it took before in this
+run. If it does not take that one any more, or there is none, it is not believed: the run stops for this server with exit code 4, those
+recipients are queued again and use up an attempt, and none of them goes on the suppression list.
 
 The campaign file can have rules of its own, which are asked first; --campaign tries them:
 
@@ -274,7 +278,7 @@ func action(e reply.Explanation) string {
 		return "stop sending and keep every other recipient queued, until a person has acted or the quota is new: then mailblast resume"
 	}
 	if e.Class == reply.HardBounce {
-		return "count the recipient as failed; put the address on the suppression list, so that it is not mailed again"
+		return "count the recipient as failed; put the address on the suppression list, if the server takes others, so that it is not mailed again"
 	}
 	return "count the recipient as failed; the address may be good, the message or its sender was refused"
 }

@@ -23,7 +23,7 @@ Message-ID, while another one would certainly make a second copy of what was tak
 is not in the file any more, or cannot be used, the recipient stays in the queue; the run sends to all others, says so, and ends with exit code 4.
 With --any-server whichever server is free takes them all, those too that were put back before.
 
-Who failed because the address does not exist is on the suppression list and is not sent to even so. If the server was wrong,
+Who failed because the address does not exist is on the suppression list, if the server took others in that run, and is not sent to even so. If the server was wrong,
 remove the address from the list first.`,
 		Example: `  mailblast report spring-sale --in-doubt     # who they are
   mailblast retry spring-sale --in-doubt

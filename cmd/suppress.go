@@ -30,7 +30,8 @@ that are being sent: only the messages that are on their way at that moment stil
 campaign to them.
 
 An address that a server calls dead (hard_bounce, see "mailblast explain") goes on the list by itself, with the reply as the
-reason and the campaign as the source. The first reason for an entry is the one that is kept.`
+reason and the campaign as the source, if the server takes other recipients in the same run. One that takes nobody may have lost its
+directory of users: its word puts nobody on the list. The first reason for an entry is the one that is kept.`
 
 func (a *app) suppressCommand() *cobra.Command {
 	cmd := &cobra.Command{

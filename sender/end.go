@@ -80,12 +80,15 @@ func (w *worker) notBegun(t *task) {
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
 	out, verdict, scope := w.decide(t.Job, stage, r, w.Name, now)
+	dead := out.Suppress
+	out.Suppress = false // until the server is believed
 	if stage != reply.Mail && r.Code != 421 {
 		w.failures = 0 // it does talk about recipients
 	}
 	switch {
 	case out.State == store.Sent:
 		w.works()
+		w.took(t)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
 		w.tooMuch(r)
@@ -117,7 +120,23 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.othersTake() {
 		out.Due = now // the recipient had no part in it
 	}
+	if !dead {
+		w.settle(out)
+		return
+	}
+	w.held.Add(1) // there may be more to send after it
 	w.settle(out)
+	w.bounced(t, stage, out)
+	w.unhold()
+}
+
+// unhold takes one off what is held, for which no outcome comes.
+func (e *engine) unhold() {
+	e.held.Add(-1)
+	select {
+	case e.settled <- struct{}{}:
+	default:
+	}
 }
 
 // settle hands an outcome to the recorder and to whoever watches.

@@ -123,6 +123,7 @@ type server struct {
 	tries      map[string]int // envelopes whose answers were asked for
 	completed  map[string]int // messages of which the last byte may have arrived, and that were not refused
 	accepted   map[string]int // messages that were taken
+	asked      int            // how often it was asked for recipients without a message
 	at         []time.Time    // of the envelopes
 	carried    []int          // messages by session, in the order of the dials
 }
@@ -322,6 +323,27 @@ func (s *session) look(m *Message, depth int) {
 			s.t.Errorf("%d rows are sending on %d connections", n, most/depth)
 		}
 	}
+}
+
+// Ask answers as the script of each recipient says for its next message.
+func (s *session) Ask(_ string, to ...string) (replies []reply.Reply, err error) {
+	s.expect("Ask", s.offered == nil && s.ready == nil && s.sending == nil && len(s.pushed) == 0)
+	s.mu.Lock()
+	s.asked++
+	s.mu.Unlock()
+	for _, a := range to {
+		m := &Message{To: a}
+		s.play(m)
+		if err := s.fault(m, "rcpt", reply.Rcpt); err != nil {
+			return nil, err
+		}
+		r, ok := s.answer(m, "rcpt")
+		if !ok {
+			r = reply.Reply{Code: 250}
+		}
+		replies = append(replies, r)
+	}
+	return replies, nil
 }
 
 func (s *session) Chunking() bool { return s.depth > 0 }

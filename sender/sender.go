@@ -49,6 +49,7 @@ type Session interface {
 	Chunking() bool
 	Push(m *Message) error
 	Answer() (stage reply.Stage, r reply.Reply, err error)
+	Ask(from string, to ...string) ([]reply.Reply, error) // whether recipients would be taken, of a session that is not in use
 	Broken() bool
 	Quit()  // politely
 	Close() // at once; may be called by another goroutine
@@ -165,6 +166,9 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	learned()
 	telling.Wait()
 	e.release()
+	for _, l := range e.lanes {
+		l.endBounces()
+	}
 	e.recorder.end()
 	recording.Wait()
 	var returned error

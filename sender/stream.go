@@ -21,7 +21,7 @@ const groupMost = 8
 func (w *worker) stream(first *task) {
 	for {
 		var lost error // why the session takes no more
-		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() {
+		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
 			var pushed []*task
 			pushed, lost = w.push(w.group(first, free))
 			w.under, first = append(w.under, pushed...), nil

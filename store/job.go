@@ -70,6 +70,7 @@ type Outcome struct {
 	State    State
 	Due      time.Time // for Queued: not before
 	Counted  bool      // for Queued: this attempt counts; false when nothing was tried, or the server only throttled
+	Amends   bool      // it takes the place of an earlier outcome of the claim, by which the recipient was Failed
 	Suppress bool      // the address is dead by this reply: it goes on the suppression list, too
 	Code     int       // the server's reply; 0 when there was none
 	Status   string    // RFC 3463 enhanced status code

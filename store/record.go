@@ -123,9 +123,12 @@ func (l *Lease) finish(ctx context.Context, group []Outcome, now int64, delta ma
 	}
 	for i := range group {
 		o := &group[i]
+		where, args := "state = 'failed'", []any{string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.attempts(), now, o.Job.ID, o.Job.Attempt}
+		if !o.Amends {
+			where, args = "state IN ('claimed', 'sending') AND owner = ?11", append(args, o.Job.Owner)
+		}
 		if err := s.exec(ctx, `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
-			WHERE id = ?9 AND owner = ?10 AND attempt = ?11 AND state IN ('claimed', 'sending')`,
-			string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.attempts(), now, o.Job.ID, o.Job.Owner, o.Job.Attempt); err != nil {
+			WHERE id = ?9 AND attempt = ?10 AND `+where, args...); err != nil {
 			return err
 		}
 	}
@@ -148,6 +151,9 @@ func (l *Lease) finish(ctx context.Context, group []Outcome, now int64, delta ma
 
 // finished writes what follows from an outcome, inside the caller's transaction.
 func (l *Lease) finished(ctx context.Context, o *Outcome, now int64, delta map[string]int64) error {
+	if o.Amends {
+		delta[string(Failed)]--
+	}
 	delta[string(o.State)]++
 	if o.Suppress {
 		if err := l.suppressBounced(ctx, o, now); err != nil {

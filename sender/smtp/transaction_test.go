@@ -467,3 +467,40 @@ func TestCloseUnblocks(t *testing.T) {
 		})
 	}
 }
+
+// Ask asks one thing at a time, ends with RSET, and leaves a session that can carry messages; where it is not answered it leaves none.
+func TestAsk(t *testing.T) {
+	t.Parallel()
+	const asked = "mail|250 ok|rcpt|250 ok|> RCPT TO:<dead@example.com>|550 no such user|"
+	for _, c := range []struct{ name, script, want string }{
+		{"answered", piped + asked + "rset|250 ok|mail|rcpt|data|250 ok|250 ok|354 go|body|250 taken", "[250 550] dot 250"},
+		{"the sender is refused", stepped + "mail|550 who", "error broken"},
+		{"a farewell", stepped + "mail|250 ok|rcpt|421 bye", "error broken"},
+		{"no answer to RSET", stepped + asked + "rset|421 bye", "error broken"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := dial(t, play(t, c.script, nil).config())
+			replies, err := s.Ask(hello.From, hello.To, "dead@example.com")
+			var codes []int
+			for _, r := range replies {
+				codes = append(codes, r.Code)
+			}
+			got := fmt.Sprint(codes)
+			switch {
+			case err != nil && s.Broken():
+				got = "error broken"
+			case err != nil:
+				got = "error"
+			default:
+				got += " " + carry(s, hello, pieces("hello\r\n"))
+			}
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+	if _, err := new(Session).Ask("from@example.com", "a> SIZE=1"); err == nil {
+		t.Error("an address that cannot stand in a command was asked for")
+	}
+}

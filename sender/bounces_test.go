@@ -1,0 +1,203 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailblast/store"
+)
+
+// What happens to a recipient's messages and questions, try after try, by a letter.
+var fates = map[rune]func(n int) []string{
+	'o': func(int) []string { return []string{"dot 250 ok"} },
+	'd': func(n int) []string {
+		return []string{fmt.Sprintf("rcpt 550 5.1.1 <u%d@example.com>: no such user, session %d", n, n)}
+	},
+	'x': func(n int) []string { return []string{"rcpt 550 5.1.1 no such user " + strings.Repeat("here", n+1)} },
+	'e': func(int) []string { return []string{"dot 550 5.1.1 no such user"} },
+	'g': func(int) []string { return []string{"dot 250 ok", "rcpt 550 5.1.1 no such user"} },     // until the directory is down
+	'b': func(int) []string { return []string{"dot 250 ok", "rcpt 451 4.3.0 not now"} },          // it cannot say
+	'w': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "dot 250 ok"} },     // until the directory is up
+	'l': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "lost rcpt"} },      // the question breaks the connection
+	't': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "rcpt 450 4.2.0"} }, // it is not sure any more
+}
+
+// suppressed are the addresses on the suppression list.
+func (q *queue) suppressed(t testing.TB) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	if err := q.second.Suppressions(context.Background(), func(e store.Suppression) error {
+		all[e.Address] = true
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	return all
+}
+
+// Who is called dead is failed, and goes on the suppression list if the server is believed. One that calls everybody dead is not, and loses
+// nobody.
+func TestBounces(t *testing.T) {
+	row := func(s string, n int) string { return strings.Repeat(s, n) }
+	for _, c := range []struct {
+		name   string
+		list   string // a fate for each recipient
+		listed bool   // those who were called dead and are failed
+		queued int
+		stops  bool
+		asked  int
+	}{
+		{"one of several", "odoo", true, 0, false, 0},
+		{"the first ones", "ddddo", true, 0, false, 0},
+		{"the last ones", "odddd", true, 0, false, 0},
+		{"only one, and nobody else", "d", false, 0, false, 0},
+		{"a short list of nobody else", "ddddd", false, 0, false, 0},
+		{"a long list of nobody else", row("d", 30), false, 30, true, 0},
+		{"just not a long one", row("d", bouncesMost-1), false, 0, false, 0},
+		{"six of ten", row("dodddoodod", 10), true, 0, false, 0},
+		{"the dead stand together at the end", "o" + row("d", 2*bouncesMost+15), true, 0, false, 2},
+		{"the dead stand together in the middle", "o" + row("d", 2*bouncesMost+15) + "oo", true, 0, false, 2},
+		{"just as many as make a row at the end", "o" + row("d", bouncesMost), true, 0, false, 1},
+		{"the directory goes down", "g" + row("d", 30), false, 30, true, 1},
+		{"the directory was down for a while", "o" + row("w", bouncesMost) + "ooodo", true, bouncesMost, false, 1},
+		{"the server is not sure any more", "o" + row("t", bouncesMost) + "o", false, bouncesMost, false, 1},
+		{"the server cannot say", "b" + row("d", 30), false, 30, true, failuresMost},
+		{"the question breaks the connection", "o" + row("l", 30), false, 30, true, failuresMost},
+		{"said of the message", "o" + row("e", 30), false, 30, true, 0},
+		{"another text for each", row("x", 30), false, 0, false, 0},
+		{"another text for each, and very many", row("x", bouncesAny+10), false, bouncesAny + 10, true, 0},
+	} {
+		for _, s := range []struct{ connections, pipeline int }{{1, 1}, {1, 4}, {3, 1}} {
+			if strings.ContainsAny(c.list, "wt") && (s.connections > 1 || s.pipeline > 1) {
+				continue // the message behind the row may be taken while the end of the row is on its way
+			}
+			t.Run(fmt.Sprintf("%s, %d connections, %d at a time", c.name, s.connections, s.pipeline), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := newQueue(t, len(c.list), "process")
+					server := newServer(t, nil, map[string][]string{})
+					want := map[string]store.State{}
+					for n, fate := range c.list {
+						server.scripts[address(n)] = fates[fate](n)
+					}
+					if s.pipeline > 1 {
+						server.depth = s.pipeline
+					}
+					o := options(s.connections)
+					o.Pipeline = s.pipeline
+					err := run(q, server, o)
+					var stopped *StopError
+					if c.stops != errors.As(err, &stopped) || !c.stops && err != nil {
+						t.Errorf("error %v, want a stop: %v", err, c.stops)
+					}
+					rows, listed := q.rows(t), q.suppressed(t)
+					queued := 0
+					for a, row := range rows {
+						want[a] = row.State
+						if row.State == store.Queued {
+							queued++
+						}
+						if on := c.listed && row.State == store.Failed; listed[a] != on {
+							t.Errorf("%s is %s and on the list: %v, want %v", a, row.State, listed[a], on)
+						}
+					}
+					if queued != c.queued {
+						t.Errorf("%d are queued, want %d", queued, c.queued)
+					}
+					if server.asked != c.asked {
+						t.Errorf("the server was asked %d times, want %d", server.asked, c.asked)
+					}
+					server.verify(q, len(c.list), want)
+					if counts, _, err := q.Pending(context.Background()); err != nil || counts.Queued != int64(c.queued) || counts.Total() != int64(len(c.list)) {
+						t.Errorf("the tally has %+v, %v", counts, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A server that calls everybody dead is left out, and the others send to all whom it refused.
+func TestBouncesOfOneServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const recipients = 200
+		q := newQueue(t, recipients, "process")
+		good, bad := newServer(t, nil, nil), newServer(t, nil, map[string][]string{})
+		for n := range recipients {
+			bad.scripts[address(n)] = fates['d'](n)
+		}
+		servers := several(2, good, bad)
+		for i := range servers {
+			servers[i].Limits = spreadOut(store.Rate{N: 100, Per: time.Second})
+		}
+		o := options(0)
+		o.Stats = &Stats{}
+		if err := Run(context.Background(), context.Background(), q, servers, o.Options); err != nil {
+			t.Error(err)
+		}
+		once(t, q, recipients, servers)
+		if out := o.Stats.Servers[1].Out; out == nil || !strings.Contains(out.Reason, "not believed") {
+			t.Errorf("left out: %v", out)
+		}
+		if listed := q.suppressed(t); len(listed) > 0 {
+			t.Errorf("%d are on the suppression list", len(listed))
+		}
+		if n := o.Stats.Failed.Load(); n != 0 {
+			t.Errorf("%d are counted as failed", n)
+		}
+	})
+}
+
+// Runs over a server that calls everybody dead come to an end by themselves, without a loop: each uses up attempts.
+func TestBouncesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const recipients = 50
+		q := newQueue(t, recipients, "process")
+		s := newServer(t, nil, map[string][]string{})
+		for n := range recipients {
+			s.scripts[address(n)] = fates['d'](n)
+		}
+		o := options(1)
+		o.Wait, o.Attempts = o.BackoffMax, 2
+		runs := 0
+		for ; len(q.rows(t, store.Failed)) < recipients && runs < 20; runs++ {
+			var stopped *StopError
+			if err := run(q, s, o); err != nil && !errors.As(err, &stopped) {
+				t.Fatal(err)
+			}
+			sleep(context.Background(), o.withDefaults().BackoffMax, nil)
+		}
+		if runs > 6 {
+			t.Errorf("it took %d runs", runs)
+		}
+		for a, n := range s.tries {
+			if n > 2 {
+				t.Errorf("%s was tried %d times", a, n)
+			}
+		}
+		if listed := q.suppressed(t); len(listed) > 0 {
+			t.Errorf("%d are on the suppression list", len(listed))
+		}
+	})
+}
+
+func TestWords(t *testing.T) {
+	for _, c := range []struct {
+		a, b string // replies to ada@example.com and bob@example.org
+		same bool
+	}{
+		{"<ada@example.com>: user unknown", "<bob@example.org>: user unknown", true},
+		{"User ada unknown at example.com", "User bob unknown at example.org", true},
+		{"No such user (ada@example.com) q7si812.4 - gsmtp", "No such user (bob@example.org) k2si90.12 - gsmtp", true},
+		{"no such user", "No such USER", true},
+		{"no such user", "mailbox disabled", false},
+	} {
+		if a, b := words("ada@example.com", 550, c.a), words("bob@example.org", 550, c.b); (a == b) != c.same {
+			t.Errorf("%q and %q: the same %v, want %v", a, b, a == b, c.same)
+		}
+	}
+}
