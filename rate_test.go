@@ -39,7 +39,7 @@ type limitedSite struct {
 	codes []int
 }
 
-var throttling = sink.Reply{Code: 454, Text: "4.7.0 Throttling failure: Maximum sending rate exceeded."}
+var throttling = sink.Reply{Code: 454, Text: "4.7.0 Throttling failure: faster than the account may send."}
 
 const limitedConnections = 5
 

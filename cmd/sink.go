@@ -50,7 +50,7 @@ const sinkExample = `  # Load: take and count, keep nothing
   mailblast sink --fail 'RCPT#2=450 4.2.0 greylisted'
 
   # Throttling, as Amazon SES does it
-  mailblast sink --rate '14/s=454 4.7.0 Throttling failure: Maximum sending rate exceeded.'
+  mailblast sink --rate '14/s=454 4.7.0 Throttling failure: faster than the account may send.'
 
   # A new account: 500 messages in the first hour, 750 in the second one, and never more than 14 a second
   mailblast sink --rate '14/s=454 4.7.0 slow down' --rate '500/h:warmup=452 4.7.1 too many messages, slow down'

@@ -48,8 +48,8 @@ func TestDecide(t *testing.T) {
 		{3, reply.Dot, 451, "Maximum credits exceeded", store.Queued, false, time.Hour},
 		{1, reply.Mail, 452, "4.5.3 Daily message limit exceeded", store.Queued, false, time.Hour},
 		{3, reply.Rcpt, 550, "5.4.5 Daily limit reached, try again in 10 minutes", store.Queued, false, 10 * time.Minute},
-		{3, reply.Rcpt, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
-		{9, reply.Dot, 454, "Throttling failure: Maximum sending rate exceeded.", store.Queued, false, time.Second},
+		{3, reply.Rcpt, 454, "Throttling failure: faster than the account may send.", store.Queued, false, time.Second},
+		{9, reply.Dot, 454, "Throttling failure: faster than the account may send.", store.Queued, false, time.Second},
 	} {
 		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
 			j := store.Job{ID: 7, Attempt: c.attempt}

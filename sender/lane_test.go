@@ -72,7 +72,7 @@ func TestOneServerFails(t *testing.T) {
 		{"down", func(_ *Server, s *server, _ *queue) { s.dials = []error{down} }, 0, "", 30 * time.Second},
 		{"refuses the password", func(_ *Server, s *server, _ *queue) { s.dials = []error{final} }, 0, "the server cannot be used", 3 * time.Second},
 		{"throttles for ever", func(_ *Server, s *server, _ *queue) {
-			s.scripts = all("rcpt 454 4.7.0 Throttling failure: Maximum sending rate exceeded.")
+			s.scripts = all("rcpt 454 4.7.0 Throttling failure: faster than the account may send.")
 		}, 0, "", 10 * time.Second},
 		{"slow by its limit", func(bad *Server, _ *server, q *queue) {
 			bad.Limits = limits{q.second, store.Limits{Rates: []store.Rate{{N: 1, Per: time.Minute}}}}

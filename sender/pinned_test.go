@@ -32,7 +32,7 @@ func TestPinned(t *testing.T) {
 		{"throttles", func(all []Server, _ *queue) []Server {
 			s := all[0].Transport.(*server)
 			for n := range doubtful {
-				s.scripts[address(n)] = []string{"mail 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", "rcpt 450 4.2.0 greylisted", "dot 250 ok"}
+				s.scripts[address(n)] = []string{"mail 454 4.7.0 Throttling failure: faster than the account may send.", "rcpt 450 4.2.0 greylisted", "dot 250 ok"}
 			}
 			return all
 		}, ""},

@@ -22,7 +22,7 @@ func TestManyConnections(t *testing.T) {
 		}{
 			{"dot 250 ok", store.Sent}, {"rcpt 550 5.1.1 no such user", store.Failed}, {"dot 250 ok", store.Sent}, {"lost dot", store.InDoubt}, {"lost content", store.Sent},
 			{"rcpt 451 not now", store.Sent}, {"dot 250 ok", store.Sent}, {"lost mail", store.Sent}, {"mail 421 closing", store.Sent}, {"dot 421 closing", store.Sent}, {"lost end", store.InDoubt},
-			{"dot 454 Throttling failure: Maximum sending rate exceeded.", store.Sent}, {"dot 250 ok", store.Sent},
+			{"dot 454 Throttling failure: faster than the account may send.", store.Sent}, {"dot 250 ok", store.Sent},
 		}
 		scripts, want := map[string][]string{}, map[string]store.State{}
 		for n := range recipients {
@@ -79,7 +79,7 @@ func TestComposeFails(t *testing.T) {
 
 // Deferred recipients come back in the same run when they fall due within Wait, after the back-off of their attempt.
 func TestRetry(t *testing.T) {
-	const later, throttle = "rcpt 451 4.3.0 not now", "rcpt 454 4.7.0 Throttling failure: Maximum sending rate exceeded."
+	const later, throttle = "rcpt 451 4.3.0 not now", "rcpt 454 4.7.0 Throttling failure: faster than the account may send."
 	for _, c := range []struct {
 		name     string
 		script   []string
@@ -125,7 +125,7 @@ func TestRetry(t *testing.T) {
 func TestThrottlePausesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 60, "process")
-		s := newServer(t, nil, map[string][]string{address(10): {"dot 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", "dot 250 ok"}})
+		s := newServer(t, nil, map[string][]string{address(10): {"dot 454 4.7.0 Throttling failure: faster than the account may send.", "dot 250 ok"}})
 		o := options(4)
 		o.Limits = limited(q, store.Rate{N: 10, Per: time.Second}) // several workers wait for their turn when it happens
 		o.Wait = time.Hour
@@ -153,7 +153,7 @@ func TestThrottlePausesAll(t *testing.T) {
 func TestPausesFindTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 200, "process")
-		throttled := []string{"rcpt 454 4.7.0 Throttling failure: Maximum sending rate exceeded.", "dot 250 ok"}
+		throttled := []string{"rcpt 454 4.7.0 Throttling failure: faster than the account may send.", "dot 250 ok"}
 		scripts := map[string][]string{}
 		for n := 10; n < 200; n += 10 {
 			scripts[address(n)] = throttled

@@ -191,12 +191,12 @@ var meanings = []struct {
 	{550, "5.1.7 The address of the sender is invalid", Rejected},
 
 	// Stop.
-	{535, "5.7.8 Username and Password not accepted", AuthOrConfig},
+	{535, "5.7.8 Name of the user or password not accepted", AuthOrConfig},
 	{535, "5.7.3 Authentication unsuccessful", AuthOrConfig},
 	{535, "The credentials are invalid", AuthOrConfig},
 	{535, "Incorrect authentication data", AuthOrConfig},
 	{535, "", AuthOrConfig},
-	{530, "5.7.0 Must issue a STARTTLS command first", AuthOrConfig},
+	{530, "5.7.0 Say STARTTLS first, it is required", AuthOrConfig},
 	{530, "5.7.1 Client was not authenticated", AuthOrConfig},
 	{534, "5.7.9 Application-specific password required", AuthOrConfig},
 	{538, "Encryption required for requested authentication mechanism", AuthOrConfig},
@@ -223,6 +223,23 @@ var meanings = []struct {
 	{554, "Sandbox subdomains are for test purposes only", AuthOrConfig},
 	{504, "5.5.4 This type of authentication is not supported", AuthOrConfig},
 	{554, "5.7.1 Sending is not allowed for this user: trial expired", AuthOrConfig},
+
+	// What a word beside the one that decides takes away from it.
+	{550, "5.2.1 <bob@example.org>: the reader's privacy settings keep this from being delivered", Rejected},
+	{550, "5.2.1 Preferences of the mailbox do not let this in", Rejected},
+	{554, "The person does not accept mail in other alphabets", Rejected},
+	{550, "5.1.10 The domain does not receive messages", HardBounce},
+	{552, "The account of bob@example.org does not have enough free space for it", Transient},
+	{551, "<bob@example.org> is full", Transient},
+	{550, "The user bob@example.org is not a member of this domain", HardBounce},
+	{550, "5.7.1 bob@example.org takes mail of the group only, and you are not a member", Rejected},
+	{553, "This host denies all relaying", AuthOrConfig},
+	{550, "For local users only", AuthOrConfig},
+	{450, "Your account has reached its quota of mails, ask us for a larger one", AuthOrConfig},
+	{450, "The account has reached its quota", Transient},
+	{450, "4.7.1 Too many delivery attempts from 192.0.2.7", Throttled},
+	{554, "5.7.1 You may send only 50 mails per day", AuthOrConfig},
+	{550, "5.0.0 Can not create the file of the mailbox", Transient},
 }
 
 func TestExplain(t *testing.T) {
@@ -371,7 +388,7 @@ func TestWords(t *testing.T) {
 		{"See https://example.org/help?p=NoSuchUser (now).", "see # now .", ""},
 		{"Over-quota user_unknown e-mail", "over quota user unknown email", ""},
 		{"rejected.See below", "rejected . see below", ""},
-		{"RESOLVER.ADR.RecipNotFound; not found", "resolver adr recipnotfound . not found", ""},
+		{"RESOLVER.ADR.InvalidInSystem; not there", "resolver adr invalidinsystem . not there", ""},
 		{"Boîte pleine, code d'accès", "boite pleine code d acces", ""},
 		{"in 15 seconds, ID 7f3b2c at 192.0.2.1 12345", "in 15 seconds id # at # #", ""},
 		{"5.7.1 twice 5.1.1", "twice", "5.7.1"},

@@ -69,7 +69,8 @@ var lexicon = strings.NewReplacer(
 		excessive|trop de|zu viele|demasiad[oa]s|tropp[ie]|muitos)(?: number of)?(?: (?:new|smtp|tls|auth|of|your|incoming|
 		inbound|outgoing|sent|mail|email|concurrent|delivery)){0,4} (?:messages?|mails?|emails?|e ?mails|requests?|commands?|
 		logins?|auth\w*|transactions?|deliver\w+|load|traffic|submissions?|envelopes?|correos|nachrichten|messaggi)|
-		too many recipients?(?: [a-z]+){0,3} (?:{brief}|hour|minute|received)|{excess}{near}{flow}{near}{brief}|
+		too many recipients?(?: [a-z]+){0,3} (?:{brief}|hour|minute|received)|
+		too many (?:recipients?|delivery|mail|message|sending|connection) attempts|{excess}{near}{flow}{near}{brief}|
 		{flow}{near}{brief}{near}(?:{excess}|{limit})|(?:{limit}|{excess}){near}{brief}|{brief}{near}(?:{limit}|{excess})|
 		(?:messages|mails|emails|message|mail|email|volume|traffic|rate|sending|send)(?: [a-z]+){0,2} (?:limit|quota|maximum|
 		threshold|rate)\w* (?:\w+ )?(?:exceed\w*|reached|hit)|{excess}{near}(?:number of (?:messages|mails|emails)|(?:sending|
@@ -82,7 +83,7 @@ var lexicon = strings.NewReplacer(
 		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|
 		no valid recipients?|(?:may|might) not|check failed|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
 		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*|look ?up|(?:can ?not|unable to|could not) verify|verification fail\w*|callout|
-		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|(?:smtp|relay) user|in from)\b`,
+		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|preferences?|privacy|settings?|(?:smtp|relay) user|in from)\b`,
 	// To pass by itself.
 	"{later}", `
 		(?:temporar\w*|transient\w*|try (?:it |your \w+ |sending |delivery )?(?:again|later|another|back)|retry (?:later|

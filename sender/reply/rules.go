@@ -63,7 +63,7 @@ var table = []rule{
 	},
 	{
 		name: "daily-quota", codes: "45", class: AuthOrConfig, scope: Server, quota: 24 * time.Hour,
-		text:   `{daily}{near}{limit}|(?:{limit}|{excess}|number of){near}{daily}`,
+		text:   `{daily}{near}{limit}|(?:{limit}|{excess}|number of){near}{daily}|only \d+ (?:messages|mails|emails|recipients) {daily}`,
 		unless: `invalid recipients|receiv\w+|complain\w*|{abuse}`,
 		why:    "the quota of the day or month is used up: nothing goes out before the next (Amazon SES, Google 5.4.5, Exchange Online 5.1.90)",
 	},
@@ -75,7 +75,7 @@ var table = []rule{
 			{excess}(?: \w+){0,3} (?:sending|send|submission|submit|relay\w*|outbound|outgoing|plan|smtp) (?:message |mail |
 			email )?(?:quota|credits?|allowance|limit)|(?:maximum|no|insufficient|not enough|out of)(?: \w+){0,2} credits?|
 			credits? (?:\w+ )?(?:exceeded|exhausted|used|expired)|(?:trial|subscription|plan|licen[cs]e){near}(?:expired|ended|
-			over|limit)|unpaid|overdue|payment required|billing|insufficient (?:\w+ )?(?:balance|funds)|(?:balance|funds) (?:\w+ )?insufficient`,
+			over|limit)|your (?:\w+ )?account(?: \w+){0,3} {excess}(?: \w+){0,4} (?:quota|limit)|unpaid|overdue|payment required|billing|insufficient (?:\w+ )?(?:balance|funds)|(?:balance|funds) (?:\w+ )?insufficient`,
 		unless: `{brief}|rate`,
 		why:    "what the account may send is used up (SendGrid, Exchange Online SubmissionQuotaExceeded)",
 	},
@@ -86,7 +86,8 @@ var table = []rule{
 			notauthenticatedfor|not (?:a )?(?:group )?member|restricted (?:recipient|address|group|list)|(?:only|
 			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)|accepts?{near}from (?:\w+ )?members|members only|
 			recipient address(?:es)? rejected{near}authenticat`,
-		why: "the recipient takes mail only from some senders (Exchange Online 5.7.1 RESOLVER.RST, 5.7.133, 5.7.193)",
+		unless: `member of (?:\w+ )?domain`,
+		why:    "the recipient takes mail only from some senders (Exchange Online 5.7.1 RESOLVER.RST, 5.7.133, 5.7.193)",
 	},
 	{
 		name: "login-trouble-passing", codes: "4", class: Transient, scope: Session,
@@ -126,8 +127,8 @@ var table = []rule{
 		name: "relay-denied", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
 			\brelay\w*\b{near}(?:denied|deny|not|no|disallowed|prohibited|forbidden|refused|rejected|disabled|restricted|
-			unauthori[sz]ed|required|verboten|interdit)|\b(?:not|no|unable to|denied|can not|never|refuse\w*|reject\w*|invalid|
-			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|rcpthosts|not (?:a )?gateway\w*|anti ?relay|insecure (?:\w+ )?relay`,
+			unauthori[sz]ed|required|verboten|interdit)|\b(?:not|no|unable to|denied|can not|never|denies|refuse\w*|reject\w*|invalid|
+			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|local users? only|rcpthosts|not (?:a )?gateway\w*|anti ?relay|insecure (?:\w+ )?relay`,
 		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|in relay (?:recipient|domain)s?|relay (?:recipient|domain)s? (?:table|map)|user unknown|unknown user`,
 		why:    "this server does not send mail on for us: log in, or use the right server (RFC 3463 X.7.1; Postfix smtpd_relay_restrictions)",
 	},
@@ -173,7 +174,7 @@ var table = []rule{
 			{excess}{near}(?:quota|storage|space|allocation|size|capacity|limit))|(?:mailbox|inbox|mail ?box|quota|postfach|
 			folder) (?:is )?full|over ?quota|over (?:its |the |their |disk )?quota|quota(?: \w+){0,3} (?:exceed\w*|full|reached|
 			violat\w*|depass\w*|superad\w*)|{excess}(?: \w+){0,4} (?:quota|storage\b|disk space|mailbox|allocation)|quotaexceeded|
-			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|not enough (?:disk |storage )?space|
+			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|enough (?:disk |storage |free )?space|@ (?:is )?full\b|
 			storage allocation|too many messages (?:on|in) (?:the |its |their )?(?:server|mail ?box|inbox)|(?:mail ?box|inbox|account){near}(?:has no (?:free )?space|no space left|size limit)|
 			{destinataire}{near}(?:plein\w*|voll\b|uberfullt|llen[oa]|pien[oa]|chei[oa]|pelna|vol\b|переполнен)|(?:cuota|quota|kontingent|cota){near}(?:excedid[oa]|superat[oa]|superad[oa]|uberschritten|depasse\w*)`,
 		unless: `
@@ -258,7 +259,7 @@ var table = []rule{
 			backend|i o|scanner|filter) (?:\w+ )?(?:errors?|failure|problem|trouble)|(?:disk|storage|resources?|
 			memory){near}(?:full|insufficient|low|unavailable|shortage)|(?:insufficient|not enough|no|out of)(?: system)? (?:disk|
 			storage|resources?|memory|space)|timed out|time ?out|not accepting (?:\w+ )?(?:messages|mail|connections)|
-			can not open|unable to (?:open|write|lock|connect)|{later}`,
+			can not (?:open|create)|unable to (?:open|write|lock|connect)|{later}`,
 		unless: `
 			{abuse}|{proof}|policy|content|size|large|permanent\w*|dial ?up|dynamic|nxdomain|dns hard|domain (?:name )?not found|no (?:such|mail ?box|user)|
 			unknown user|user unknown|does not exist|{sender}{near}{gone}`,
@@ -340,7 +341,7 @@ var table = []rule{
 			no) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee)|
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
 			unknown ?user|user ?unknown|honeypot|not in (?:\w+ ){0,3}(?:recipients?|user|rcpt\w*|valid\w*) (?:list|table|map)|no \w+ in (?:\w+ )?directory|
-			(?:nessun|ningun|aucun|kein)\w* {destinataire}`,
+			(?:nessun|ningun|aucun|kein)\w* {destinataire}|{recipient} (?:@ )?(?:is )?not an? member of (?:\w+ )?domain`,
 		unless: `{doubt}`,
 		why:    "no such mailbox, or it was closed (RFC 3463 X.1.1, X.2.1)",
 	},
@@ -356,7 +357,7 @@ var table = []rule{
 			no longer|invalid|disabled|suspended|expired)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
 			 recipient)? (?:domain|host)|(?:does|do) not (?:accept|receive) (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
 			mail exchanger)\b|no domain\b|nonexistentdomain`,
-		unless: `{doubt}`,
+		unless: `{doubt}|not (?:accept|receive) (?:any )?(?:e?mail|messages) (?:in|from|of|that|which|with|without|larger|unless|until|if)\b`,
 		why:    "the recipient's domain takes no mail (RFC 3463 X.1.2, X.1.10; RFC 7504, RFC 7505)",
 	},
 	{
@@ -388,7 +389,7 @@ var table = []rule{
 	{name: "status-owner-changed", codes: "5", status: "5.7.17", class: HardBounce, scope: Recipient, why: "the mailbox belongs to somebody else now (RFC 7293)", unless: `{doubt}`},
 	{name: "status-expired", codes: "5", status: "5.4.7", class: Transient, scope: Message, why: "delivery time expired: a server behind this one did not answer (RFC 3463 X.4.7)"},
 	{name: "status-proof", codes: "5", status: "5.7.2*", class: Rejected, scope: Message, why: "SPF, DKIM, DMARC or reverse DNS does not satisfy the server (RFC 7372)"},
-	{name: "status-credentials", codes: "5", status: "5.7.8", class: AuthOrConfig, scope: Server, why: "authentication credentials invalid (RFC 4954 section 6)"},
+	{name: "status-credentials", codes: "5", status: "5.7.8", class: AuthOrConfig, scope: Server, why: "the credentials are not valid (RFC 4954 section 6)"},
 	{name: "status-encryption", codes: "5", status: "5.7.11", class: AuthOrConfig, scope: Server, why: "encryption required for the authentication mechanism (RFC 4954 section 6)"},
 	{name: "status-account-disabled", codes: "5", status: "5.7.13", class: AuthOrConfig, scope: Server, why: "user account disabled (registry of RFC 5248, X.7.13)"},
 	{name: "status-full", codes: "5", status: "5.2.2", class: Transient, scope: Recipient, why: "mailbox full (RFC 3463 X.2.2)"},

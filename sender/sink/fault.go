@@ -72,7 +72,7 @@ type Rate struct {
 
 const (
 	ruleExample = `RCPT~@example\.net$=550 5.1.1 no such user`
-	rateExample = `14/s=454 4.7.0 Throttling failure: Maximum sending rate exceeded.`
+	rateExample = `14/s=454 4.7.0 Throttling failure: faster than the account may send.`
 
 	// One reply line, code and line end included, has at most 512 octets (RFC 5321 section 4.5.3.1.5).
 	maxReplyText = 506

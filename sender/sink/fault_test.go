@@ -85,7 +85,7 @@ func long(s string, n int) string { return strings.Repeat(s, n) }
 
 func TestParseRate(t *testing.T) {
 	for in, want := range map[string]Rate{
-		rateExample:       {14, 14, Bucket, Reply{454, "4.7.0 Throttling failure: Maximum sending rate exceeded."}},
+		rateExample:       {14, 14, Bucket, Reply{454, "4.7.0 Throttling failure: faster than the account may send."}},
 		"30/m=432 slow":   {0.5, 30, Bucket, Reply{432, "slow"}},
 		"9/s:fixed=451 a": {9, 9, Fixed, Reply{451, "a"}},
 		"3600/h=451 a=b":  {1, 3600, Bucket, Reply{451, "a=b"}},
