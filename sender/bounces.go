@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,14 +20,16 @@ import (
 //
 //	answer to a recipient:
 //	  dead:     the recipient is failed, durably, and joins the row of those who were called dead since the last message was sent
-//	  sent:     the row is believed: all of it goes on the suppression list. The row is empty
+//	  sent:     those of the row are believed that came before it was offered, and go on the suppression list: what was offered
+//	            earlier may have been judged by a directory that went down since
 //	  the row has bouncesMost answers in the same words, or bouncesAny in any:
 //	    ask the server on a new connection, without sending anything, for a recipient whom it took in this run and for the first of the row:
 //	      it takes the one and not the other:       the row is believed, as the dead may stand together in a list
 //	      it takes both:                            it was wrong: the row is queued again, and the run goes on
 //	      it does not take the one, or there is none:  it is not believed: the row is queued again, and the server left out for
 //	                                                   the rest of the run
-//	end of the run: a row that is shorter is believed if the server took anybody in this run. If not, it stays failed
+//	end of the run: a row that is shorter than bouncesFew is believed if the server took anybody in this run. For a longer one it is asked
+//	                as above, and nobody is left out. Who is neither believed nor queued again stays failed
 //
 // The entries of the list are written after the belief, and not taken back before it: if the process dies, those of the row are failed
 // and not on the list, and the next campaign finds them again. They are queued again as after a failure that may pass: an attempt is
@@ -47,6 +50,8 @@ type bounces struct {
 type bounce struct {
 	store.Outcome
 	to      string
+	said    string // its words
+	at      time.Time
 	askable bool // it was refused as a recipient, so the server can be asked for it without a message
 }
 
@@ -54,6 +59,9 @@ const (
 	// bouncesMost is how many recipients in a row may be called dead in the same words before the server is asked. Of a list of which six in
 	// ten are dead, one in 27,000 begins with so many.
 	bouncesMost = 20
+
+	// bouncesFew is how many may be lost to a directory that goes down when the list is nearly through.
+	bouncesFew = 5
 
 	// bouncesAny is how many may be in any words: also a server that has another text for each of them takes nobody.
 	bouncesAny = 100
@@ -65,7 +73,7 @@ const (
 // bounced notes that the server called the recipient of t dead. The outcome was given to the recorder before.
 func (w *worker) bounced(t *task, stage reply.Stage, out store.Outcome) {
 	out.Job.Fields = nil // a row is kept for long, and a recipient's fields may be large
-	b := bounce{out, strings.Clone(t.To), stage == reply.Rcpt && !t.UTF8}
+	b := bounce{out, strings.Clone(t.To), words(t.To, out.Code, out.Text), time.Now(), stage == reply.Rcpt && !t.UTF8}
 	s := &w.bounces
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,11 +84,10 @@ func (w *worker) bounced(t *task, stage reply.Stage, out store.Outcome) {
 	if s.same == nil {
 		s.same = map[string]int{}
 	}
-	said := words(b.to, out.Code, out.Text)
 	s.row = append(s.row, b)
-	s.same[said]++
+	s.same[b.said]++
 	s.waits.Store(true)
-	if s.asker != nil || s.same[said] < bouncesMost && len(s.row) < bouncesAny {
+	if s.asker != nil || s.same[b.said] < bouncesMost && len(s.row) < bouncesAny {
 		return
 	}
 	if s.taken.Load() == nil || s.example() < 0 {
@@ -121,8 +128,17 @@ func (l *lane) took(t *task) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.braked {
+	before := slices.IndexFunc(s.row, func(b bounce) bool { return b.at.After(t.offered) })
+	switch {
+	case s.braked:
+	case before < 0:
 		l.end(true)
+	default:
+		l.amend(s.row[:before], true)
+		for _, b := range s.row[:before] {
+			s.same[b.said]--
+		}
+		s.row = slices.Delete(s.row, 0, before)
 	}
 }
 
@@ -212,8 +228,7 @@ func (w *worker) ask() {
 			w.disbelieve()
 			return
 		}
-		r := replies[1]
-		still := w.Replies.Explain(reply.Rcpt, r.Code, r.Status, r.Text).Class == reply.HardBounce
+		still := w.dead(replies[1])
 		w.Log.Info("the server called many recipients in a row dead, and was asked again", "recipients", len(s.row), "believed", still)
 		w.end(still)
 	})
@@ -226,10 +241,7 @@ func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, o
 		w.sleep(gatePoll, nil)
 		return nil, false
 	}
-	replies, err := w.session.Ask(taken.From, taken.To, dead)
-	if err == nil && replies[0].Code/100 == 4 {
-		err = &reply.Error{Stage: reply.Rcpt, Reply: replies[0]}
-	}
+	replies, err := put(w.session, taken, dead)
 	if err != nil {
 		w.session.Close()
 		w.hangUp()
@@ -240,6 +252,20 @@ func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, o
 		w.hangUp()
 	}
 	return replies, true
+}
+
+// put asks a session for two recipients. It is an error where the server does not say whether it takes the first one.
+func put(s Session, taken *Message, dead string) ([]reply.Reply, error) {
+	replies, err := s.Ask(taken.From, taken.To, dead)
+	if err == nil && replies[0].Code/100 == 4 {
+		err = &reply.Error{Stage: reply.Rcpt, Reply: replies[0]}
+	}
+	return replies, err
+}
+
+// dead reports whether a reply says that its recipient is.
+func (l *lane) dead(r reply.Reply) bool {
+	return l.Replies.Explain(reply.Rcpt, r.Code, r.Status, r.Text).Class == reply.HardBounce
 }
 
 // answer ends the asking by what follows from it. The caller holds mu.
@@ -260,16 +286,43 @@ func (w *worker) leaveOff() {
 	}
 }
 
-// endBounces decides on what is left in the row when the run ends.
-func (l *lane) endBounces() {
+// endBounces decides on what is left in the row when the run ends, and nobody sends any more. Nobody is asked anything when the run was stopped.
+func (l *lane) endBounces(mayAsk bool) {
 	s := &l.bounces
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch n := len(s.row); {
 	case n == 0:
-	case l.sent.Load() > 0:
+	case l.sent.Load() > 0 && n < bouncesFew:
 		l.end(true)
 	default:
-		l.Log.Info("recipients are not put on the suppression list whom the server called dead, as it took nobody in this run", "recipients", n)
+		if mayAsk {
+			if still, ok := l.lastQuestion(); ok {
+				l.Log.Info("the server called the last recipients dead, and was asked again", "recipients", n, "believed", still)
+				l.end(still)
+				return
+			}
+		}
+		l.Log.Info("recipients whom the server called dead are not put on the suppression list, as it is not known whether it knew anybody then", "recipients", n)
 	}
+}
+
+// lastQuestion asks the server when all workers have ended. It reports false when the server does not say, or took nobody. The caller
+// holds mu.
+func (l *lane) lastQuestion() (still, ok bool) {
+	s := &l.bounces
+	if _, out := l.out(); out || s.taken.Load() == nil || s.example() < 0 {
+		return false, false
+	}
+	session, err := l.Transport.Dial(l.work)
+	if err != nil {
+		return false, false
+	}
+	defer session.Quit()
+	defer context.AfterFunc(l.work, session.Close)()
+	replies, err := put(session, s.taken.Load(), s.row[s.example()].to)
+	if err != nil {
+		return false, false
+	}
+	return replies[0].Code/100 == 2 && l.dead(replies[1]), true
 }

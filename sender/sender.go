@@ -167,7 +167,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	telling.Wait()
 	e.release()
 	for _, l := range e.lanes {
-		l.endBounces()
+		l.endBounces(err == nil)
 	}
 	e.recorder.end()
 	recording.Wait()
