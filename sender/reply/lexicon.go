@@ -32,7 +32,7 @@ var lexicon = strings.NewReplacer(
 		onbekend\w*|bestaat niet|okand|finns inte|nie ma|neexistuje|nem letezik|не существует|не найден)`,
 	"{nosuch}", `
 		\b(?:no such(?: a)?|there is no|unknown|unknow|invalid|non ?exist[ea]nt|inactive|disabled|deactivated|suspended|
-		nonexisting|not existing|not a (?:valid|known|local)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
+		nonexisting|not existing|not a (?:valid|known|local|recogni[sz]ed|registered|deliverable)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
 		not our|no valid|no active|no existing|no known)`,
 	// Going over what is allowed.
 	"{excess}", `
@@ -83,7 +83,8 @@ var lexicon = strings.NewReplacer(
 		\b(?:polic(?:y|ies)|spam\w*|block\w*|access denied|temporar\w*|later|quota|full|too many|exceed\w*|limit\w*|
 		no valid recipients?|(?:may|might) not|check failed|has (?:disabled|blocked)|accepts? (?:\w+ )?(?:mail|email|messages?) from|your (?:ip|server|host|
 		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*|look ?up|(?:can ?not|unable to|could not) verify|verification fail\w*|callout|
-		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|preferences?|privacy|settings?|(?:smtp|relay) user|in from)\b`,
+		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|preferences?|privacy|settings?|
+		users? (?:has |have )?(?:reject|refus)\w*|(?:smtp|relay) user|in from)\b`,
 	// To pass by itself.
 	"{later}", `
 		(?:temporar\w*|transient\w*|try (?:it |your \w+ |sending |delivery )?(?:again|later|another|back)|retry (?:later|

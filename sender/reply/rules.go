@@ -107,7 +107,7 @@ var table = []rule{
 			refus\w*|erron\w*|incorrecte?s?)|\b(?:fail\w*|invalid|incorrect|bad|wrong|no|unrecogni[sz]ed|unsupported|rejected|
 			expired|must|requires?|need|needs|ha(?:ve|s) to|please|could not|can not|unable to|not|without|before|
 			unauthori[sz]ed){near}(?:authenticat\w*|\bauth\b|log ?in|log ?on|credentials?|password|api key|sasl)|
-			unauthenticated (?:senders?|users?|clients?|connections?|access|smtp)|(?:client|sender|user|you are|session) (?:was |
+			(?:only|allowed|permitted|possible) with (?:smtp )?authentication|unauthenticated (?:senders?|users?|clients?|connections?|access|smtp)|(?:client|sender|user|you are|session) (?:was |
 			is )?not (?:been )?(?:authenticated|logged in)|pop before smtp|(?:auth|authentication) (?:\w+ ){0,4}advertised|
 			anmeldung`,
 		unless: `
@@ -136,7 +136,7 @@ var table = []rule{
 		name: "sender-not-ours", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
 			not owned by|not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) (?:to use|for (?:this|your) (?:user|account))|
-			not one of your|not associated with (?:your|this)|check for (?:\w+ )?mail before|(?:activate|enable) sending|
+			not one of your|not associated with (?:your|this)|(?:check|receive|fetch|retrieve|read) (?:for )?(?:\w+ )?e?mails? before|(?:activate|enable) sending|
 			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:perform|send (?:as|on|from (?:this|that|the))|use)|(?:not have|no|lacks?) (?:\w+ )?(?:permission|right|privilege)s? to (?:send|relay|use)|
 			(?:mail ?from|from|sender)(?: \w+){0,3} must (?:be (?:the )?)?(?:same|equal|match|identical)|smtp (?:\w+ ){0,3}(?:disabled|not enabled)|(?:permission|right|allowed|permitted|
 			authori[sz]ed)s? to send (?:as|on behalf|mail as)|send ?as ?denied|(?:sender|from|identit\w*|domain|address\w*|
@@ -174,7 +174,7 @@ var table = []rule{
 			{excess}{near}(?:quota|storage|space|allocation|size|capacity|limit))|(?:mailbox|inbox|mail ?box|quota|postfach|
 			folder) (?:is )?full|over ?quota|over (?:its |the |their |disk )?quota|quota(?: \w+){0,3} (?:exceed\w*|full|reached|
 			violat\w*|depass\w*|superad\w*)|{excess}(?: \w+){0,4} (?:quota|storage\b|disk space|mailbox|allocation)|quotaexceeded|
-			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|enough (?:disk |storage |free )?space|@ (?:is )?full\b|
+			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|enough (?:disk |storage |free )?space|@ (?:is )?full\b|(?:space|storage){near}used up|overdrawn|
 			storage allocation|too many messages (?:on|in) (?:the |its |their )?(?:server|mail ?box|inbox)|(?:mail ?box|inbox|account){near}(?:has no (?:free )?space|no space left|size limit)|
 			{destinataire}{near}(?:plein\w*|voll\b|uberfullt|llen[oa]|pien[oa]|chei[oa]|pelna|vol\b|переполнен)|(?:cuota|quota|kontingent|cota){near}(?:excedid[oa]|superat[oa]|superad[oa]|uberschritten|depasse\w*)`,
 		unless: `
@@ -241,7 +241,7 @@ var table = []rule{
 		name: "mailbox-disabled", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
 			(?:mail ?box|account|user|recipient) (?:[a-z@#]+ ){0,4}(?:disabled|deactivated|closed|terminated|deleted|discontinued) not accepting|
-			(?:mail ?box|account|user|recipient|address){near}inactivity`,
+			(?:mail ?box|account|user|recipient|address){near}inactivity|(?:extended|prolonged|due to|because of) inactivity`,
 		unless: `temporar\w*|your|sender|{abuse}|{proof}|polic(?:y|ies)|smtp|{daily}`,
 		why:    "mailbox disabled, not accepting messages (RFC 3463 X.2.1)",
 	},
@@ -258,10 +258,10 @@ var table = []rule{
 			(?:internal|system|server|lookup|processing|local|database|resource|queue|write|software|unexpected|ldap|dns|upstream|
 			backend|i o|scanner|filter) (?:\w+ )?(?:errors?|failure|problem|trouble)|(?:disk|storage|resources?|
 			memory){near}(?:full|insufficient|low|unavailable|shortage)|(?:insufficient|not enough|no|out of)(?: system)? (?:disk|
-			storage|resources?|memory|space)|timed out|time ?out|not accepting (?:\w+ )?(?:messages|mail|connections)|
+			storage|resources?|memory|space)|\bsystem (?:is )?full|timed out|time ?out|not accepting (?:\w+ )?(?:messages|mail|connections)|
 			can not (?:open|create)|unable to (?:open|write|lock|connect)|{later}`,
 		unless: `
-			{abuse}|{proof}|policy|content|size|large|permanent\w*|dial ?up|dynamic|nxdomain|dns hard|domain (?:name )?not found|no (?:such|mail ?box|user)|
+			{abuse}|{proof}|policy|content|size|large|permanent\w*|dial ?up|dynamic|nxdomain|dns hard|domain (?:name )?not found|no (?:such|mail ?box|user)|currently blocked|accepting (?:any )?(?:e?mail|messages) (?:from (?:this |the |your )?sender|with|of|that)\b|
 			unknown user|user unknown|does not exist|{sender}{near}{gone}`,
 		why: "the server's own trouble, or it says that it will pass, although the code says never",
 	},
@@ -336,9 +336,10 @@ var table = []rule{
 		name: "recipient-unknown", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
 			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|{destinataire}{near}{inconnu}|{inconnu}{near}{destinataire}|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
-			address(?:es)?|addressees?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|user|
+			address(?:es)?|addressees?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|users?|
 			account|one|body)\b(?: \w+){0,3} (?:here|name|found|match\w*|available for)|no local (?:mail ?box|user)|no longer in use|(?:not|
-			no) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee)|
+			no|unable to) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee|alias)|
+			not handle (?:e?mail|messages) for (?:this|that|the) (?:user|recipient|address|mail ?box)|
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
 			unknown ?user|user ?unknown|honeypot|not in (?:\w+ ){0,3}(?:recipients?|user|rcpt\w*|valid\w*) (?:list|table|map)|no \w+ in (?:\w+ )?directory|
 			(?:nessun|ningun|aucun|kein)\w* {destinataire}|{recipient} (?:@ )?(?:is )?not an? member of (?:\w+ )?domain`,
@@ -354,7 +355,7 @@ var table = []rule{
 		name: "domain-unknown", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
 			(?:domain|host|host ?name){near}(?:unknown|not (?:be )?(?:found|exist|valid|active|hosted|local|known)|does not exist|
-			no longer|invalid|disabled|suspended|expired)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
+			no longer|invalid|disabled|suspended|expired)|domain{near}not (?:used|configured|set up) for (?:e?mail|receiving)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
 			 recipient)? (?:domain|host)|(?:does|do) not (?:accept|receive) (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
 			mail exchanger)\b|no domain\b|nonexistentdomain`,
 		unless: `{doubt}|not (?:accept|receive) (?:any )?(?:e?mail|messages) (?:in|from|of|that|which|with|without|larger|unless|until|if)\b`,
