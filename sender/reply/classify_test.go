@@ -253,6 +253,9 @@ var meanings = []struct {
 	{550, "Unable to locate that alias", HardBounce},
 	{550, "This host does not handle mail for that user", HardBounce},
 	{550, "The domain is not set up for mail", HardBounce},
+	{550, "Invalid domain", Rejected},
+	{550, "5.1.2 Invalid domain", HardBounce},
+	{550, "Invalid domain in bob@example.org", HardBounce},
 	{550, "5.0.0 Can not create the file of the mailbox", Transient},
 }
 
@@ -286,6 +289,27 @@ func TestExplainIsAboutMeaning(t *testing.T) {
 			status, said := splitStatus(c.code, text)
 			if e := classifier.Explain(Rcpt, c.code, status, said); e.Class != c.want {
 				t.Errorf("%d %s\n\tis %s by rule %s, want %s", c.code, text, e.Class, e.Rule, c.want)
+			}
+		}
+	}
+}
+
+// Whatever calls a recipient dead does so no more when the sender, a policy or a passing trouble stands beside it in the sentence; but for the
+// provider's own suppression list, from which nobody is taken by the reason for which they are on it.
+func TestDoubt(t *testing.T) {
+	classifier := NewClassifier(nil)
+	for _, c := range meanings {
+		if c.want != HardBounce {
+			continue
+		}
+		for _, doubt := range []string{
+			", or your address is on a blocklist", ", says our spam filter", "; sender policy", ", the lookup failed, try again later", " because of the reputation of your server",
+			" by the privacy settings of the user", ", or the user rejects mail from you",
+		} {
+			text := strings.TrimRight(c.text, ".!") + doubt
+			status, said := splitStatus(c.code, text)
+			if e := classifier.Explain(Rcpt, c.code, status, said); e.Class == HardBounce && e.Rule != "recipient-suppressed" {
+				t.Errorf("%d %s\n\tis %s by rule %s", c.code, text, e.Class, e.Rule)
 			}
 		}
 	}

@@ -85,6 +85,8 @@ var lexicon = strings.NewReplacer(
 		domain|network)|sender|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*|look ?up|(?:can ?not|unable to|could not) verify|verification fail\w*|callout|
 		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|preferences?|privacy|settings?|
 		users? (?:has |have )?(?:reject|refus)\w*|(?:smtp|relay) user|in from)\b`,
+	// Of whom it is said is left open: a domain that is not valid may be the sender's.
+	"{whose}", `^(?:invalid|bad|illegal) domain(?: name)?(?: #)?$`,
 	// To pass by itself.
 	"{later}", `
 		(?:temporar\w*|transient\w*|try (?:it |your \w+ |sending |delivery )?(?:again|later|another|back)|retry (?:later|

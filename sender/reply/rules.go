@@ -242,7 +242,7 @@ var table = []rule{
 		text: `
 			(?:mail ?box|account|user|recipient) (?:[a-z@#]+ ){0,4}(?:disabled|deactivated|closed|terminated|deleted|discontinued) not accepting|
 			(?:mail ?box|account|user|recipient|address){near}inactivity|(?:extended|prolonged|due to|because of) inactivity`,
-		unless: `temporar\w*|your|sender|{abuse}|{proof}|polic(?:y|ies)|smtp|{daily}`,
+		unless: `{doubt}|your|{abuse}|{proof}|smtp|{daily}`,
 		why:    "mailbox disabled, not accepting messages (RFC 3463 X.2.1)",
 	},
 
@@ -343,13 +343,14 @@ var table = []rule{
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
 			unknown ?user|user ?unknown|honeypot|not in (?:\w+ ){0,3}(?:recipients?|user|rcpt\w*|valid\w*) (?:list|table|map)|no \w+ in (?:\w+ )?directory|
 			(?:nessun|ningun|aucun|kein)\w* {destinataire}|{recipient} (?:@ )?(?:is )?not an? member of (?:\w+ )?domain`,
-		unless: `{doubt}`,
+		unless: `{doubt}|{whose}`,
 		why:    "no such mailbox, or it was closed (RFC 3463 X.1.1, X.2.1)",
 	},
 	{
 		name: "recipient-not-in-directory", codes: "5", status: "5.4.1", class: HardBounce, scope: Recipient,
-		text: `recipient address(?:es)? rejected access denied`,
-		why:  "Exchange Online's words for an address that is not in the directory (5.4.1, directory based edge blocking)",
+		text:   `recipient address(?:es)? rejected access denied`,
+		unless: `{abuse}|{later}|polic(?:y|ies)|privacy|preferences?|settings?|users? (?:\w+ )?(?:reject|refus)\w*|your|sender`,
+		why:    "Exchange Online's words for an address that is not in the directory (5.4.1, directory based edge blocking)",
 	},
 	{
 		name: "domain-unknown", codes: "5", class: HardBounce, scope: Recipient,
@@ -358,7 +359,7 @@ var table = []rule{
 			no longer|invalid|disabled|suspended|expired)|domain{near}not (?:used|configured|set up) for (?:e?mail|receiving)|(?:no such|unknown|non ?exist[ea]nt|invalid|bad)(?: destination|
 			 recipient)? (?:domain|host)|(?:does|do) not (?:accept|receive) (?:any )?(?:e?mail|messages)|null mx|nxdomain|dns hard error|bad destination (?:host|system)|no (?:mx|
 			mail exchanger)\b|no domain\b|nonexistentdomain`,
-		unless: `{doubt}|not (?:accept|receive) (?:any )?(?:e?mail|messages) (?:in|from|of|that|which|with|without|larger|unless|until|if)\b`,
+		unless: `{doubt}|{whose}|not (?:accept|receive) (?:any )?(?:e?mail|messages) (?:in|from|of|that|which|with|without|larger|unless|until|if)\b`,
 		why:    "the recipient's domain takes no mail (RFC 3463 X.1.2, X.1.10; RFC 7504, RFC 7505)",
 	},
 	{
