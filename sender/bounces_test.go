@@ -124,6 +124,28 @@ func TestBounces(t *testing.T) {
 	}
 }
 
+// A message that was offered before others were called dead, and is taken after that, says nothing of them: its recipient was looked up
+// before the directory went down.
+func TestBouncesBehindAMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const recipients = 1 + bouncesFew
+		q := newQueue(t, recipients, "process")
+		s := newServer(t, nil, map[string][]string{address(0): {"wait dot 250 ok", "rcpt 550 5.1.1 no such user"}})
+		want := map[string]store.State{}
+		for n := 1; n < recipients; n++ {
+			s.scripts[address(n)] = []string{"wait rcpt 550 5.1.1 no such user"}
+			want[address(n)] = store.Queued
+		}
+		if err := run(q, s, options(recipients)); err != nil {
+			t.Fatal(err)
+		}
+		s.verify(q, recipients, want)
+		if listed := q.suppressed(t); len(listed) > 0 {
+			t.Errorf("%d are on the suppression list", len(listed))
+		}
+	})
+}
+
 // A server that calls everybody dead is left out, and the others send to all whom it refused.
 func TestBouncesOfOneServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -104,6 +104,7 @@ func (l limits) Return(ctx context.Context, n int) error {
 //	                  middle of it), end (with its last byte), dot (the server took the message, its reply is lost)
 //	hang STAGE        as lost, but only once somebody closes the session
 //	late STAGE        as lost, but the session does not know that it is broken
+//	wait ENTRY        as ENTRY, but the envelope and the end of the message are answered a second late
 type server struct {
 	t       testing.TB
 	queue   *queue // to look at while sending; may be nil
@@ -170,6 +171,7 @@ type session struct {
 	offered, ready, sending *Message
 	pushed                  []*Message
 	script                  map[*Message]string
+	waits                   map[*Message]bool
 
 	dead   bool // an error was returned
 	once   sync.Once
@@ -220,7 +222,7 @@ func (s *session) play(m *Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.script == nil {
-		s.script = map[*Message]string{}
+		s.script, s.waits = map[*Message]string{}, map[*Message]bool{}
 	}
 	entry := "dot 250 ok"
 	if s.perSession > 0 && s.carried[s.number] >= s.perSession {
@@ -229,7 +231,7 @@ func (s *session) play(m *Message) {
 	if script := s.scripts[m.To]; len(script) > 0 {
 		entry = script[min(s.tries[m.To], len(script)-1)]
 	}
-	s.script[m] = entry
+	s.script[m], s.waits[m] = strings.CutPrefix(entry, "wait ")
 	s.at = append(s.at, time.Now())
 }
 
@@ -270,6 +272,9 @@ func (s *session) Ready() (reply.Stage, reply.Reply, error) {
 	m := s.offered
 	s.expect("Ready", m != nil && s.sending == nil)
 	s.offered = nil
+	if s.waits[m] {
+		time.Sleep(time.Second)
+	}
 	s.mu.Lock()
 	s.tries[m.To]++
 	s.mu.Unlock()
@@ -404,6 +409,9 @@ func (s *session) Result() (reply.Reply, error) {
 	m := s.sending
 	s.expect("Result", m != nil)
 	s.sending = nil
+	if s.waits[m] {
+		time.Sleep(time.Second)
+	}
 	r, ok := s.answer(m, "dot")
 	if !ok || r.Code/100 == 2 {
 		s.mu.Lock()
