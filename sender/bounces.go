@@ -206,15 +206,15 @@ func (w *worker) suspected() bool {
 func (w *worker) ask() {
 	s := &w.bounces
 	s.mu.Lock()
-	var dead string
-	if i := s.example(); i >= 0 {
-		dead = s.row[i].to
+	i := s.example()
+	if i < 0 { // a message was sent meanwhile, so there is nothing to ask
+		w.answer(func() {})
+		s.mu.Unlock()
+		return
 	}
+	dead := s.row[i].to
 	s.mu.Unlock()
-	replies, ok := []reply.Reply(nil), dead == "" // a message was sent meanwhile, so there is nothing to ask
-	if !ok {
-		replies, ok = w.question(s.taken.Load(), dead)
-	}
+	replies, ok := w.question(s.taken.Load(), dead)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tries++; !ok && s.tries < failuresMost {

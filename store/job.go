@@ -43,7 +43,7 @@ func States() []StateInfo {
 		{Claimed, "in a worker's batch; provably not sent", "begin, release; recover → queued"},
 		{Sending, "the last byte may have left", "finish; recover → in_doubt"},
 		{Sent, "the server answered 2xx after the final dot; its reply is kept", "final"},
-		{Failed, "permanently refused, or given up; the reply is kept", "retry --failed"},
+		{Failed, "permanently refused, or given up; the reply is kept", "retry --failed; its server is not believed → queued"},
 		{InDoubt, "the connection or the process died before the reply", "retry --in-doubt, later evidence"},
 		{Suppressed, "on the suppression list: never sent", "final"},
 		{Invalid, "the CSV row cannot be mailed; the reason is kept", "final"},
