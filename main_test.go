@@ -153,9 +153,9 @@ func cmdWaitPort(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// await asks again and again, for ten seconds.
+// await asks again and again, for three times as long as it may take until a run tells again what it has found out.
 func await(ts *testscript.TestScript, ok func() bool) {
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("waited too long")
 		}
