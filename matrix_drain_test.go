@@ -95,6 +95,9 @@ func (j *journal) Record(ctx context.Context, begin []store.Job, finish []store.
 		case o.State == store.Queued:
 			word = "back"
 		}
+		if said := j.words[o.Job.Address]; o.Amends { // it takes the place of the one before
+			j.words[o.Job.Address] = said[:len(said)-1]
+		}
 		j.words[o.Job.Address] = append(j.words[o.Job.Address], word)
 	}
 	return kept, nil
