@@ -218,10 +218,14 @@ func (s *statusJSON) ask(ctx context.Context, q *store.Store, c store.Campaign, 
 	if open, next := f.Delivery.Open(due); !open {
 		due = next
 	}
-	if open, next := f.Delivery.Open(now); !open {
+	end := f.Delivery.Expires.For(c.Created)
+	if !end.IsZero() && end.Before(due) {
+		due = end // then the next run writes down that they have expired
+	}
+	if open, next := f.Delivery.Open(now); !open && (end.IsZero() || now.Before(end)) {
 		s.WaitsFor, s.WaitsUntil = shutWords(&f.Delivery, now, next), stamp(next)
 	}
-	if due.After(now) {
+	if s.NextDue = nil; due.After(now) {
 		s.NextDue = stamp(due)
 	}
 	return nil
