@@ -3,6 +3,8 @@ package campaign
 import (
 	"fmt"
 	"math"
+	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +21,24 @@ type Limits struct {
 	PerDomainConnections int          // how many connections may be busy with one domain at a time; 0: no limit
 	Quotas               []Rate       // a used-up quota ends the run, where a rate makes it wait
 	Warmup               *Warmup      // nil: none
+}
+
+// Account is what a server's limits, and what is found out about it, are kept under: providers count by the account, whichever of their
+// ports it is used over. On this machine itself another port is another server: a tunnel, or a server to test with. An address of our own that
+// is named has limits, and a reputation, of its own.
+func (s *Server) Account() string {
+	name := s.Host
+	ip, err := netip.ParseAddr(s.Host)
+	if s.Host == "localhost" || strings.HasSuffix(s.Host, ".localhost") || err == nil && ip.IsLoopback() {
+		name = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	}
+	if s.Username != "" {
+		name += " " + s.Username
+	}
+	if s.SourceIP.IsValid() {
+		name += " from " + s.SourceIP.String()
+	}
+	return name
 }
 
 // A Rate is N messages in Per.

@@ -249,12 +249,41 @@ func TestParseRefusesServers(t *testing.T) {
 		{` [{host: a, username: u}]`, `c.yaml:6:31: servers[0].username needs servers[0].password (password: ${SMTP_PASSWORD})`},
 		{` [{host: a, limits: {rate: 1, per_domain: {}}}]`, "c.yaml:6:36: servers[0].limits.rate: \"1\" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)\n" +
 			"c.yaml:6:39: unknown key \"servers[0].limits.per_domain\" (per_domain stands under limits: at the top level)"},
+		{` [{host: a, limits: {rate: 1/s}}, {host: a, port: 2525, limits: {rate: 2/s}}]`, `c.yaml:6:65: servers[1]: host and username are those of servers[0], and the limits are others (providers count by the account: write the same limits for both)`},
+		{` [{host: b}, {host: a, limits: {warmup: {start: 5, factor: 2}}}, {host: A, port: 2525}]`, `c.yaml:6:74: servers[2]: host and username are those of servers[1], and the limits are others (providers count by the account: write the same limits for both)`},
 		{` [{host: a}]` + "\nlimits: {rate: 1/s}", `c.yaml:7:16: limits.rate is for one server, and there is a list of them (write it under limits: of each server)`},
 	}
 	for _, tt := range tests {
 		_, err := Parse("c.yaml", []byte(servers(tt.list)), lookup)
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("servers:%s\ngot  %v\nwant %s", tt.list, err, tt.want)
+		}
+	}
+}
+
+// Servers that are one account to the provider, and those that are not.
+func TestAccount(t *testing.T) {
+	for _, test := range []struct{ list, want string }{
+		{"[{host: a}, {host: b}]", "a, b"},
+		{"[{host: a, limits: {rate: [1/s, 9/m], warmup: {start: 5, factor: 2}}}, {host: A, port: 2525, limits: {rate: [1/s, 9/m], warmup: {factor: 2, start: 5}}}]", "a, a"},
+		{`[{host: a, limits: {rate: 1/s}}, {host: a, port: 465, username: u, password: "${SMTP_PASSWORD}"}]`, "a, a u"},
+		{"[{host: a, limits: {rate: 1/s}}, {host: a, name: b, source_ip: 192.0.2.1}, {host: a, name: c, source_ip: 192.0.2.2, limits: {rate: 2/s}}]", "a, a from 192.0.2.1, a from 192.0.2.2"},
+		{"[{host: 127.0.0.1}, {host: 127.0.0.1, port: 25, limits: {rate: 1/s}}]", "127.0.0.1:587, 127.0.0.1:25"},
+		{"[{host: localhost}, {host: LOCALHOST, port: 25, limits: {rate: 1/s}}]", "localhost:587, localhost:25"},
+		{"[{host: '::1'}, {host: '::1', port: 25, limits: {rate: 1/s}}]", "[::1]:587, [::1]:25"},
+		{"[{host: '2001:db8::1'}, {host: '[2001:db8::1]', port: 25}]", "2001:db8::1, 2001:db8::1"},
+	} {
+		f, err := Parse("c.yaml", []byte(servers(" "+test.list)), lookup)
+		if err != nil {
+			t.Error(test.list, err)
+			continue
+		}
+		var got []string
+		for i := range f.Servers {
+			got = append(got, f.Servers[i].Account())
+		}
+		if strings.Join(got, ", ") != test.want {
+			t.Errorf("%s: got %q, want %s", test.list, got, test.want)
 		}
 	}
 }

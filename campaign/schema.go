@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -122,6 +123,9 @@ func (r *reader) relations() {
 	for i := range f.Servers {
 		r.completeServer(&f.Servers[i])
 	}
+	for i := range f.Servers {
+		r.sameAccount(i)
+	}
 	if end := f.Delivery.Expires.At; !end.IsZero() && !end.After(f.Delivery.NotBefore) {
 		r.report(f.places["delivery.expires"], "delivery.expires is not after delivery.not_before, so that nothing could be sent", "the later time belongs to expires")
 	}
@@ -181,5 +185,23 @@ func (r *reader) completeServer(s *Server) {
 			r.report(at, fmt.Sprintf("%s: the name %s is that of %s already", s.key, quoteShort(s.Name), first.key), "give each a name of its own, as in name: relay-1")
 			return
 		}
+	}
+}
+
+// sameAccount checks that a server has the limits of an earlier one with the same account, as what is sent over one counts for both.
+func (r *reader) sameAccount(i int) {
+	f := r.file
+	s := &f.Servers[i]
+	for first := range f.Servers[:i] {
+		first := &f.Servers[first]
+		if s.Host == "" || first.Account() != s.Account() || reflect.DeepEqual(first.Limits, s.Limits) {
+			continue
+		}
+		at, ok := f.places[s.Key("limits")]
+		if !ok {
+			at = f.places[s.key]
+		}
+		r.report(at, fmt.Sprintf("%s: host and username are those of %s, and the limits are others", s.key, first.key), "providers count by the account: write the same limits for both")
+		return
 	}
 }

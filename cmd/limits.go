@@ -13,26 +13,14 @@ import (
 	"mailblast/store"
 )
 
-// serverName is what a server's limits are kept under: whoever logs in as somebody else, or comes from another address by his own choice,
-// has limits of his own.
-func serverName(s *campaign.Server) string {
-	name := hostPort(s)
-	if s.Username != "" {
-		name += " " + s.Username
-	}
-	if s.SourceIP.IsValid() {
-		name += " from " + s.SourceIP.String()
-	}
-	return name
-}
-
+// hostPort is the name of a server that the campaign file gives none.
 func hostPort(s *campaign.Server) string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // serversFor are a campaign's servers for the sender, with what is known about each.
 func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, err error) {
 	for i := range f.Servers {
 		to := &f.Servers[i]
-		was, err := s.Server(ctx, serverName(to))
+		was, err := s.Server(ctx, to.Account())
 		if err != nil {
 			return nil, err
 		}
@@ -106,11 +94,8 @@ func (l serverLimits) Reserve(ctx context.Context, want int) (store.Grant, error
 	return l.store.Reserve(ctx, l.server, l.domain, l.limits, want, time.Now())
 }
 
-func (l serverLimits) Return(ctx context.Context, n int) error {
-	if l.domain != "" {
-		return nil // a rate that was not used is lost
-	}
-	return l.store.Return(ctx, l.server, n, time.Now())
+func (l serverLimits) Return(ctx context.Context, u store.Unsent) error {
+	return l.store.Return(ctx, l.server, l.domain, l.limits, u)
 }
 
 // domainLimits are the rates for recipients' domains, over all servers together, shared by everybody who sends over the first one.
@@ -123,7 +108,7 @@ func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
 		if !ok {
 			return nil
 		}
-		return serverLimits{s, serverName(&f.Servers[0]), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
+		return serverLimits{s, f.Servers[0].Account(), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
 	}
 }
 

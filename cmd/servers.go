@@ -48,11 +48,11 @@ func serversOf(ctx context.Context, s *store.Store, f *campaign.File, updated ti
 			continue
 		}
 		var was store.Server
-		if at := slices.IndexFunc(known, func(v store.Server) bool { return v.Name == serverName(to) }); at >= 0 {
+		if at := slices.IndexFunc(known, func(v store.Server) bool { return v.Name == to.Account() }); at >= 0 {
 			was = known[at]
 		}
 		v := foundOut(was, now)
-		v.key, v.named = serverName(to), to.Name != hostPort(to)
+		v.key, v.named = to.Account(), to.Name != hostPort(to)
 		v.Name, v.Host, v.Port, v.Username = to.Name, to.Host, to.Port, to.Username
 		if to.SourceIP.IsValid() {
 			v.SourceIP = to.SourceIP.String()

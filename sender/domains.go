@@ -44,6 +44,7 @@ type domain struct {
 	gap          time.Duration // at this distance,
 	back         time.Time     // the last until then
 	pace         *pace         // nil: no rate
+	counted      []time.Time   // when those that are busy were, by the rate: the oldest first
 	until        time.Time
 }
 
@@ -115,7 +116,10 @@ func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool,
 		return false, nil
 	}
 	if v.pace != nil {
+		v.pace.granting.Lock()
 		wait, err := v.pace.take(ctx, now, 0, 1+len(v.parked))
+		counted := v.pace.grant.Counted()
+		v.pace.granting.Unlock()
 		if errors.Is(err, errNotYet) {
 			v.until = now.Add(wait)
 			return false, nil
@@ -123,6 +127,9 @@ func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool,
 		if err != nil {
 			return false, err
 		}
+		d.mu.Lock()
+		v.counted = append(v.counted, counted)
+		d.mu.Unlock()
 	}
 	d.mu.Lock()
 	v.busy++
@@ -147,16 +154,38 @@ func (d *domains) slowHaveEnough() bool {
 	return busy >= max(1, up/2) && d.busy >= enough
 }
 
-// done notes that an admitted job came to an end, and what the server did for it. It reports whether another one waits for that.
-func (d *domains) done(name string, by service) bool {
+// done notes that an admitted job came to an end, what the server did for it, and what is given back to the domain's rate. It reports whether
+// another one waits for that.
+func (d *domains) done(name string, by service, back store.Unsent) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	v := d.all[name]
 	v.busy--
 	d.busy--
 	v.served.add(by)
 	v.window = min(v.window+1, windowMost)
-	return len(v.parked) > 0
+	more := len(v.parked) > 0
+	var given pass
+	if v.pace != nil {
+		given.counted = v.counted[0] // or later: then it is given back on the safe side
+		v.counted = v.counted[1:]
+	}
+	d.mu.Unlock()
+	if v.pace != nil && back.N > 0 {
+		v.pace.giveBack(given, back)
+	}
+	return more
+}
+
+// end gives back what was not used of the domains' rates.
+func (d *domains) end(ctx context.Context) error {
+	for _, v := range d.all {
+		if v.pace != nil {
+			if err := v.pace.end(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // park keeps a job for later.

@@ -21,9 +21,9 @@ func (w *worker) unsent(t *task) {
 	}
 }
 
-// untried puts a message back for which there was leave, and gives the leave back to the quotas.
+// untried puts a message back for which there was leave, and gives the leave back.
 func (w *worker) untried(t *task) {
-	w.pace.unsent()
+	w.pace.giveBack(t.pass, untried)
 	w.waits.CompareAndSwap(t, nil)
 	w.putBack(t.Job)
 }
@@ -110,7 +110,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		w.ended++
 	}
 	if out.State != store.Sent {
-		w.pace.unsent()
+		w.pace.giveBack(t.pass, refused)
 	}
 	if verdict == reply.Throttle || verdict == reply.Stop {
 		w.pace.unclear(t.offered)
@@ -141,7 +141,11 @@ func (e *engine) unhold() {
 
 // settle hands an outcome to the recorder and to whoever watches.
 func (w *worker) settle(out store.Outcome) {
-	w.done(out.Job, w.served(out.Job))
+	back := refused
+	if out.State == store.Sent || out.State == store.InDoubt {
+		back = store.Unsent{}
+	}
+	w.done(out.Job, w.served(out.Job), back)
 	switch out.State {
 	case store.Sent:
 		w.Stats.Sent.Add(1)

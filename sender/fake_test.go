@@ -92,8 +92,8 @@ func (l limits) Reserve(ctx context.Context, want int) (store.Grant, error) {
 	return l.store.Reserve(ctx, "fake:25", "", l.limits, want, time.Now())
 }
 
-func (l limits) Return(ctx context.Context, n int) error {
-	return l.store.Return(ctx, "fake:25", n, time.Now())
+func (l limits) Return(ctx context.Context, u store.Unsent) error {
+	return l.store.Return(ctx, "fake:25", "", l.limits, u)
 }
 
 // A server answers as its scripts say, and keeps what it saw. A script is what happens to one recipient's messages, try after
@@ -485,4 +485,4 @@ func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
 	return store.Grant{N: 1, From: from, Slack: s.slack}, nil
 }
 
-func (s *spread) Return(context.Context, int) error { return nil }
+func (s *spread) Return(context.Context, store.Unsent) error { return nil }

@@ -1,9 +1,11 @@
 package sender
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +51,65 @@ func TestQuota(t *testing.T) {
 			})
 		})
 	}
+}
+
+// domainLimits hold a rate for one domain.
+type domainLimits struct {
+	limits
+	domain string
+}
+
+func (l domainLimits) Reserve(ctx context.Context, want int) (store.Grant, error) {
+	return l.store.Reserve(ctx, "fake:25", l.domain, l.limits.limits, want, time.Now())
+}
+
+func (l domainLimits) Return(ctx context.Context, u store.Unsent) error {
+	return l.store.Return(ctx, "fake:25", l.domain, l.limits.limits, u)
+}
+
+// What a run had leave for and did not offer is there for the next one at once: of the server's rate and of the domain's.
+func TestLeaveGoesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, 60, "process")
+		s := newServer(t, nil, map[string][]string{address(2): {"rcpt 550 5.1.1 no such user"}})
+		o := options(4)
+		hourly := limits{q.second, store.Limits{Rates: []store.Rate{{N: 100, Per: time.Hour}}}}
+		domain := domainLimits{hourly, "example.com"}
+		o.Batch, o.Limits, o.DomainLimits = 30, hourly, func(string) Limits { return domain }
+		claim, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var composed atomic.Int32
+		compose := o.Compose
+		o.Compose = func() Compose {
+			make := compose()
+			return func(j store.Job) (Message, error) {
+				if composed.Add(1) == 20 {
+					cancel()
+				}
+				return make(j)
+			}
+		}
+		var stop *StopError
+		if err := o.run(context.Background(), claim, q, s); !errors.As(err, &stop) {
+			t.Fatal(err)
+		}
+		for _, l := range []Limits{hourly, domain} {
+			left := 0
+			for {
+				g, err := l.Reserve(t.Context(), 50)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if g.N == 0 || time.Until(g.From) > time.Millisecond {
+					break
+				}
+				left += g.N
+			}
+			if offered := len(s.at); offered < 10 || offered > 30 || left != 50-offered { // half of it may come at once
+				t.Errorf("%T: %d were offered, and %d are left at once", l, offered, left)
+			}
+		}
+	})
 }
 
 // Outside of its window nothing is sent.

@@ -15,7 +15,7 @@ import (
 // Limits give leave to send, as store.Store's Reserve and Return do for one server.
 type Limits interface {
 	Reserve(ctx context.Context, want int) (store.Grant, error)
-	Return(ctx context.Context, n int) error
+	Return(ctx context.Context, u store.Unsent) error
 }
 
 // pace says when the next message may be offered: while the campaign may be sent, by what the server was found to take, and by the
@@ -35,9 +35,9 @@ type pace struct {
 
 	granting sync.Mutex // guards what follows
 	grant    store.Grant
-	taken    int       // of the grant
-	since    time.Time // the grant was given
-	unused   int       // of grants, to be returned
+	taken    int            // of the grant
+	since    time.Time      // the grant was given
+	unused   []store.Unsent // of grants, to be returned
 }
 
 func newPace(s Server, o Options) *pace {
@@ -56,24 +56,29 @@ const (
 )
 
 // A pass is leave to offer one message, until the server begins to throttle: see holds.
-type pass int
+type pass struct {
+	episode int
+	counted time.Time // by the limits; zero: there are none
+}
 
 // now takes one message's worth of everything if that is possible without waiting, and nobody else waits. want is how many could be sent
 // soon.
 func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	at := time.Now()
 	if p.shut(at) > 0 {
-		return 0, false
+		return pass{}, false
 	}
 	// Whoever waits for the queue here has nothing better to do; this one has.
 	if p.limits != nil && !p.granting.TryLock() {
-		return 0, false
+		return pass{}, false
 	}
+	var given pass
 	if p.limits != nil {
 		defer p.granting.Unlock()
 		if _, err := p.take(ctx, at, 0, want); err != nil {
-			return 0, false
+			return pass{}, false
 		}
+		given.counted = p.grant.Counted()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +89,8 @@ func (p *pace) now(ctx context.Context, want int) (pass, bool) {
 	if !ok && p.limits != nil {
 		p.taken-- // the grant is still the same
 	}
-	return pass(p.episode), ok
+	given.episode = p.episode
+	return given, ok
 }
 
 // A laterError is that a message would have to wait for longer than p.hold: others may take it.
@@ -100,27 +106,27 @@ type sleeper func(d time.Duration, woken <-chan struct{}) error
 func (p *pace) wait(ctx context.Context, sleep sleeper, want int) (pass, error) {
 	for {
 		if d := p.shut(time.Now()); d > p.stay {
-			return 0, goesOn("outside of the time in which the campaign may be sent (not_before, send_window)", d)
+			return pass{}, goesOn("outside of the time in which the campaign may be sent (not_before, send_window)", d)
 		} else if d > p.hold {
-			return 0, laterError(d)
+			return pass{}, laterError(d)
 		} else if d > 0 {
 			if err := sleep(d, nil); err != nil {
-				return 0, err
+				return pass{}, err
 			}
 		}
 		now, err := p.stand(sleep)
 		if err != nil {
-			return 0, err
+			return pass{}, err
 		}
-		if err := p.leave(ctx, sleep, want); err != nil {
-			return 0, err
+		if now.counted, err = p.leave(ctx, sleep, want); err != nil {
+			return pass{}, err
 		}
 		// The server may have throttled meanwhile, or the time for it is over. What was taken is given up then: kept, it would let
 		// every worker send at the moment when the pause ends.
 		if p.holds(now) && p.shut(time.Now()) == 0 {
 			return now, nil
 		}
-		p.unsent()
+		p.giveBack(now, untried)
 	}
 }
 
@@ -137,14 +143,14 @@ func (p *pace) stand(sleep sleeper) (pass, error) {
 		if first {
 			d, ok = p.adaptive.offer(now, p.hold)
 		}
-		given := pass(p.episode)
+		given := pass{episode: p.episode}
 		switch pause := p.adaptive.until.Sub(now); {
 		case ok && d == 0:
 			return given, nil
 		case !ok && p.adaptive.pause > 0 && pause > p.stay:
-			return 0, goesOn("the server throttles: "+p.said, pause)
+			return pass{}, goesOn("the server throttles: "+p.said, pause)
 		case !ok && d > p.hold:
-			return 0, laterError(d)
+			return pass{}, laterError(d)
 		}
 		near := ok && d <= 2*lateMost
 		if near {
@@ -158,7 +164,7 @@ func (p *pace) stand(sleep sleeper) (pass, error) {
 			err = sleep(min(max(d+now.Sub(came), idleMost), p.hold), woken)
 		}
 		p.mu.Lock()
-		if err != nil || near || ok && given == pass(p.episode) {
+		if err != nil || near || ok && given.episode == p.episode {
 			return given, err
 		}
 	}
@@ -174,7 +180,7 @@ func goesOn(reason string, d time.Duration) *StopError {
 func (p *pace) holds(given pass) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int(given) == p.episode
+	return given.episode == p.episode
 }
 
 // shut is for how long the campaign may not be sent.
@@ -188,32 +194,33 @@ func (p *pace) shut(at time.Time) time.Duration {
 	return 0
 }
 
-// leave takes one message's worth of the limits as soon as that is possible.
-func (p *pace) leave(ctx context.Context, sleep sleeper, want int) error {
+// leave takes one message's worth of the limits as soon as that is possible. It returns when that was counted.
+func (p *pace) leave(ctx context.Context, sleep sleeper, want int) (counted time.Time, err error) {
 	for p.limits != nil {
 		p.granting.Lock()
 		wait, err := p.take(ctx, time.Now(), p.hold, want)
+		counted = p.grant.Counted()
 		p.granting.Unlock()
 		switch {
 		case err != nil && !errors.Is(err, errNotYet):
-			return err
+			return counted, err
 		case err != nil && wait > p.hold:
-			return laterError(wait)
+			return counted, laterError(wait)
 		}
 		if err == nil && wait == 0 {
-			return nil // what has leave goes on, also where somebody else has just heard that there is no more
+			return counted, nil // what has leave goes on, also where somebody else has just heard that there is no more
 		}
 		if slept := sleep(wait, nil); slept != nil {
 			if err == nil {
-				p.unsent()
+				p.giveBack(pass{counted: counted}, untried)
 			}
-			return slept
+			return counted, slept
 		}
 		if err == nil {
-			return nil
+			return counted, nil
 		}
 	}
-	return nil
+	return counted, nil
 }
 
 // errNotYet is that nothing was taken: ask again after the wait.
@@ -226,7 +233,7 @@ func (p *pace) take(ctx context.Context, at time.Time, most time.Duration, want 
 		for ; p.taken < p.grant.N; p.taken++ {
 			due := p.grant.From.Add(time.Duration(p.taken) * p.grant.Every)
 			if at.After(due.Add(p.grant.Slack)) {
-				p.unused++
+				p.keep(store.Unsent{N: 1, Counted: p.grant.Counted()})
 				continue
 			}
 			if wait = max(due.Sub(at), 0); wait > most {
@@ -255,11 +262,8 @@ func (p *pace) take(ctx context.Context, at time.Time, most time.Duration, want 
 
 // reserve gets the next grant. The caller holds granting.
 func (p *pace) reserve(ctx context.Context, at time.Time, want int) (err error) {
-	if p.unused > 0 {
-		if err := p.limits.Return(ctx, p.unused); err != nil {
-			return err
-		}
-		p.unused = 0
+	if err := p.returnUnused(ctx); err != nil {
+		return err
 	}
 	// Enough for half a second: one that did not last as long is followed by a larger one.
 	want = max(want, 1)
@@ -274,14 +278,44 @@ func (p *pace) reserve(ctx context.Context, at time.Time, want int) (err error) 
 	return err
 }
 
-// unsent notes that a message for which there was leave was not taken by the server, so that it does not count for the quotas.
-func (p *pace) unsent() {
+// untried is what is given back of a message that was not offered to the server, and refused of one that was offered and not taken.
+var (
+	untried = store.Unsent{N: 1}
+	refused = store.Unsent{N: 1, Offered: 1}
+)
+
+// giveBack notes that a message for which there was leave was not taken.
+func (p *pace) giveBack(given pass, u store.Unsent) {
 	if p.limits == nil {
 		return
 	}
 	p.granting.Lock()
 	defer p.granting.Unlock()
-	p.unused++
+	u.Counted = given.counted
+	p.keep(u)
+}
+
+// keep keeps what is to be returned, together where it was counted together. The caller holds granting.
+func (p *pace) keep(u store.Unsent) {
+	for i := range p.unused {
+		if same := &p.unused[i]; same.Counted.Equal(u.Counted) {
+			same.N += u.N
+			same.Offered += u.Offered
+			return
+		}
+	}
+	p.unused = append(p.unused, u)
+}
+
+// returnUnused returns what was not used. The caller holds granting.
+func (p *pace) returnUnused(ctx context.Context) error {
+	for len(p.unused) > 0 {
+		if err := p.limits.Return(ctx, p.unused[0]); err != nil {
+			return err
+		}
+		p.unused = p.unused[1:]
+	}
+	return nil
 }
 
 // end gives back what was not used.
@@ -291,10 +325,11 @@ func (p *pace) end(ctx context.Context) error {
 	}
 	p.granting.Lock()
 	defer p.granting.Unlock()
-	if n := p.unused + p.grant.N - p.taken; n > 0 {
-		return p.limits.Return(ctx, n)
+	if n := p.grant.N - p.taken; n > 0 {
+		p.keep(store.Unsent{N: n, Counted: p.grant.Counted()})
+		p.taken = p.grant.N
 	}
-	return nil
+	return p.returnUnused(ctx)
 }
 
 // found is the rate that the server was found to take; 0: no limit was found.

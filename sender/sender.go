@@ -176,11 +176,12 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 		o.Stats.Servers = append(o.Stats.Servers, l.stats())
 		returned = errors.Join(returned, l.pace.end(context.WithoutCancel(work)))
 	}
+	returned = errors.Join(returned, e.domains.end(context.WithoutCancel(work)))
 	if fatal := e.recorder.failed; fatal != nil {
 		return fatal
 	}
 	if err == nil && returned != nil {
-		return fmt.Errorf("give back what was not used of the quota: %w", returned)
+		return fmt.Errorf("give back what was not used of the limits: %w", returned)
 	}
 	return err
 }
@@ -470,9 +471,10 @@ func (e *engine) waiting() map[string]service {
 	return all
 }
 
-// done notes that the workers have one job less, and what a server did for it, and wakes the feeder if it has another one for that.
-func (e *engine) done(j store.Job, by service) {
-	if e.domains.done(j.Domain, by) {
+// done notes that the workers have one job less, what a server did for it, and what is given back to its domain's rate; and wakes the feeder
+// if it has another one for that.
+func (e *engine) done(j store.Job, by service, back store.Unsent) {
+	if e.domains.done(j.Domain, by, back) {
 		select {
 		case e.settled <- struct{}{}:
 		default:
@@ -482,7 +484,7 @@ func (e *engine) done(j store.Job, by service) {
 
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
-	e.done(j, service{})
+	e.done(j, service{}, untried)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

@@ -94,10 +94,11 @@ func (w *worker) start() (*task, bool) {
 	}
 	t := w.upcoming.Swap(nil)
 	if t != nil && !w.pace.holds(t.pass) {
-		w.pace.unsent()
+		w.pace.giveBack(t.pass, untried)
 		if !w.mayOffer(t.Job) {
 			return nil, true
 		}
+		t.pass = w.pass
 	}
 	if t == nil {
 		if w.offering.Err() != nil {
@@ -329,15 +330,14 @@ func (w *worker) next() *task {
 	}
 	select {
 	case j, ok := <-w.jobs:
-		if !ok {
-			return nil
+		if ok {
+			return w.prepare(j)
 		}
-		return w.prepare(j)
 	default:
-		w.turnBack()
-		w.pace.unsent()
-		return nil
 	}
+	w.turnBack()
+	w.pace.giveBack(w.pass, untried)
+	return nil
 }
 
 // returnUpcoming puts the message after the next one back, if there is one.
@@ -354,7 +354,7 @@ func (w *worker) prepare(j store.Job) *task {
 	turn := (w.turn + 1) % len(w.compose)
 	m, err := w.compose[turn](j)
 	if err != nil {
-		w.pace.unsent()
+		w.pace.giveBack(w.pass, untried)
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -30,13 +31,15 @@ type Grant struct {
 	Used  Rate
 }
 
+// Counted is when the messages of the grant are counted for quotas and rates, for Return.
+func (g Grant) Counted() time.Time { return g.From.Add(time.Duration(g.N-1) * g.Every) }
+
 const (
 	// horizon is for how long messages are reserved at a time: so often the queue is written, and so much is lost when a process dies.
 	horizon = 500 * time.Millisecond
 
-	// usageStep is how finely messages are counted for quotas. All of a step count until its end is as long ago as the quota says.
-	usageStep = 5 * time.Minute
-	usageKept = 32 * 24 * time.Hour
+	// grantPart is how much of a limit over an hour or longer is reserved at a time, for a process that dies not to use up more.
+	grantPart = 100
 
 	// pacesKept is how many grants for domains there are between two times that those are forgotten of which nothing is used up.
 	pacesKept = 1000
@@ -46,12 +49,11 @@ const (
 )
 
 // Reserve takes leave to send up to want messages over a server, or to one domain of recipients over it ("": to all), in the next half second.
-// Everybody who sends over the server with this queue gets a share of the same limits. What is not used is lost for the rates;
-// Return gives it back to the quotas.
+// Everybody who sends over the server with this queue gets a share of the same limits. What is not used is lost, or given back by Return.
 //
-// Rates are held by the generic cell rate algorithm (ITU-T I.371), with what may come at once taken off the rate, so that no time
-// of a rate's length has more than it says. Quotas are counted over the time before now, and not by the days of a calendar: so
-// they hold whatever the provider takes for a day, and for those who count the last 24 hours, as Amazon SES and Google do.
+// Rates are held by the generic cell rate algorithm (ITU-T I.371), which spreads them. Where more than one message may come at once
+// after a lull, what may come at once is taken off rates over less than a minute, so that no time of a rate's length has more than it
+// says; those over a minute or longer, as they would lose much by that, are counted besides (see usage.go), as quotas are.
 func (s *Store) Reserve(ctx context.Context, server, domain string, l Limits, want int, now time.Time) (g Grant, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +63,7 @@ func (s *Store) Reserve(ctx context.Context, server, domain string, l Limits, wa
 	}
 	err = s.writeAs(ctx, durability, func(ctx context.Context) error {
 		g = Grant{N: want, From: now, Slack: time.Hour}
-		if err := s.quota(ctx, server, l, now, &g); err != nil || g.N == 0 {
+		if err := s.lower(ctx, server, domain, l, now, &g); err != nil || g.N == 0 {
 			return err
 		}
 		paces := make([]pace, len(l.Rates))
@@ -81,17 +83,50 @@ func (s *Store) Reserve(ctx context.Context, server, domain string, l Limits, wa
 		}
 		for i, p := range paces {
 			err := s.exec(ctx, "INSERT INTO pace (server, domain, per, used) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET used = excluded.used",
-				server, domain, l.Rates[i].Per.Milliseconds(), p.after(g).UnixMicro()+1)
+				server, domain, l.Rates[i].Per.Milliseconds(), p.after(g).Add(time.Microsecond-1).UnixMicro())
 			if err != nil {
 				return err
 			}
 		}
-		if domain != "" {
-			return s.forgetPaces(ctx, now) // it is counted for all
+		if err := s.countUsage(ctx, server, domain, l, g, now); err != nil || domain == "" {
+			return err
 		}
-		return s.countUsage(ctx, server, g.N, now)
+		return s.forgetPaces(ctx, now)
 	})
 	return g, explain(err)
+}
+
+// Unsent are N messages of a grant, counted then, that no server has taken. Those of them that were offered to one are not taken off the rate's
+// spread: else there would be no limit for messages that are refused.
+type Unsent struct {
+	N, Offered int
+	Counted    time.Time
+}
+
+// Return gives back what was reserved and not sent.
+func (s *Store) Return(ctx context.Context, server, domain string, l Limits, u Unsent) error {
+	durability := "strict"
+	if domain != "" {
+		durability = "process"
+		if !slices.ContainsFunc(l.Rates, Rate.counted) {
+			return nil // what is not used of a rate that is only spread is lost
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return explain(s.writeAs(ctx, durability, func(ctx context.Context) error {
+		for _, r := range l.Rates {
+			if !r.counted() {
+				continue
+			}
+			spread := time.Duration(u.N-u.Offered) * newPace(r, u.Counted, u.Counted).gap
+			err := s.exec(ctx, "UPDATE pace SET used = used - ?1 WHERE server = ?2 AND domain = ?3 AND per = ?4", spread.Microseconds(), server, domain, r.Per.Milliseconds())
+			if err != nil {
+				return err
+			}
+		}
+		return s.uncountUsage(ctx, server, domain, u.N, u.Counted)
+	}))
 }
 
 // forgetPaces removes now and then the rates of domains of which nothing is used up any more, inside the caller's transaction: a list may
@@ -101,21 +136,14 @@ func (s *Store) forgetPaces(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	s.paced = 0
-	return s.exec(ctx, "DELETE FROM pace WHERE domain <> '' AND used < ?1", now.UnixMicro())
-}
-
-// Return gives back what was reserved of the quotas and not sent.
-func (s *Store) Return(ctx context.Context, server string, n int, now time.Time) error {
-	if n == 0 {
-		return nil
+	if err := s.exec(ctx, "DELETE FROM pace WHERE domain <> '' AND used < ?1", now.UnixMicro()); err != nil {
+		return err
 	}
-	return explain(s.write(ctx, func(ctx context.Context) error {
-		return s.exec(ctx, "UPDATE usage SET n = max(0, n - ?1) WHERE server = ?2 AND at = (SELECT max(at) FROM usage WHERE server = ?3)", n, server, server)
-	}))
+	return s.forgetUsage(ctx, now)
 }
 
-// quota lowers a grant to what is left of the quotas, inside the caller's transaction.
-func (s *Store) quota(ctx context.Context, server string, l Limits, now time.Time, g *Grant) error {
+// lower lowers a grant to what is left of the quotas, and of the rates that are counted, inside the caller's transaction.
+func (s *Store) lower(ctx context.Context, server, domain string, l Limits, now time.Time, g *Grant) error {
 	quotas := l.Quotas
 	next := time.Time{} // the warm-up's next day
 	if l.Warmup != nil {
@@ -132,65 +160,35 @@ func (s *Store) quota(ctx context.Context, server string, l Limits, now time.Tim
 			next = first.Add(time.Duration(day+1) * warmupDay)
 		}
 	}
-	for i, q := range quotas {
-		left, again, err := s.left(ctx, server, q, now)
+	until := now
+	for i, q := range append(quotas[:len(quotas):len(quotas)], l.Rates...) {
+		quota := i < len(quotas)
+		if !quota && !q.counted() {
+			continue
+		}
+		left, again, err := s.left(ctx, server, domain, q, now)
 		if err != nil {
 			return err
 		}
-		if i == len(l.Quotas) && next.Before(again) {
+		if quota && i == len(l.Quotas) && next.Before(again) {
 			again = next
 		}
-		if left > 0 {
-			g.N = min(g.N, left)
-		} else if g.Used.N == 0 || again.After(g.From) {
-			g.From, g.Used = again, q
+		if g.Slack = min(g.Slack, q.slack()); left > 0 {
+			if g.N = min(g.N, left); q.Per >= time.Hour {
+				g.N = min(g.N, max(1, q.N/grantPart))
+			}
+			continue
 		}
-	}
-	if g.Used.N > 0 {
 		g.N = 0
+		if quota && (g.Used.N == 0 || again.After(until)) {
+			g.Used = q
+		}
+		if again.After(until) {
+			until = again
+		}
 	}
+	g.From = until
 	return nil
-}
-
-// left is how much of a quota is left; when nothing is, when there is something again.
-func (s *Store) left(ctx context.Context, server string, q Rate, now time.Time) (left int, again time.Time, err error) {
-	var steps [][2]int64
-	sum := int64(0)
-	err = s.each(ctx, 2, func(row []driver.Value) error {
-		at, ok1 := row[0].(int64)
-		n, ok2 := row[1].(int64)
-		if !ok1 || !ok2 {
-			return errDamaged{"what was sent over a server is not counted in numbers"}
-		}
-		steps = append(steps, [2]int64{at, n})
-		sum += n
-		return nil
-	}, "SELECT at, n FROM usage WHERE server = ?1 AND at > ?2 ORDER BY at", server, now.Add(-q.Per-usageStep).UnixMilli())
-	if err != nil || sum < int64(q.N) {
-		return int(int64(q.N) - sum), time.Time{}, err
-	}
-	for _, step := range steps {
-		if sum -= step[1]; sum < int64(q.N) {
-			return 0, time.UnixMilli(step[0]).Add(usageStep + q.Per), nil
-		}
-	}
-	return 0, now.Add(q.Per), nil
-}
-
-// countUsage adds messages to the present step, inside the caller's transaction.
-func (s *Store) countUsage(ctx context.Context, server string, n int, now time.Time) error {
-	at := now.Truncate(usageStep).UnixMilli()
-	// What was counted by a clock that was ahead counts from now on: it would be there for as long as the clock was ahead.
-	var ahead int64
-	err := s.each(ctx, 1, func(row []driver.Value) error { ahead, _ = row[0].(int64); return nil },
-		"SELECT coalesce(sum(n), 0) FROM usage WHERE server = ?1 AND at > ?2", server, at)
-	if err != nil {
-		return err
-	}
-	if err := s.exec(ctx, "DELETE FROM usage WHERE server = ?1 AND (at > ?2 OR at < ?3)", server, at, now.Add(-usageKept).UnixMilli()); err != nil {
-		return err
-	}
-	return s.exec(ctx, "INSERT INTO usage (server, at, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n", server, at, int64(n)+ahead)
 }
 
 // firstMessage is when the server took the first message; zero: it has taken none.
@@ -226,21 +224,36 @@ type pace struct {
 	slack time.Duration
 }
 
-// newPace spreads a rate. What may come at once after a lull is a hundredth of a second's worth for rates by the second, as no timer
+// atOnce is how many messages may come at once after a lull: a hundredth of a second's worth for rates by the second, as no timer
 // is finer; for those by the minute a tenth, and for those by the hour and longer the half, so that a short list need not wait for the evening.
-// That, and a hundredth for messages that leave a little late, is taken off the rate.
-func newPace(r Rate, used, now time.Time) pace {
-	burst := int(float64(r.N) / r.Per.Seconds() / 100)
+func (r Rate) atOnce() int {
+	n := int(float64(r.N) / r.Per.Seconds() / 100)
 	switch {
 	case r.Per >= time.Hour:
-		burst = r.N / 2
+		n = r.N / 2
 	case r.Per >= time.Minute:
-		burst = r.N / 10
+		n = r.N / 10
 	}
-	burst = max(1, min(burst, r.N))
-	p := pace{slack: min(max(r.Per/100, 5*time.Millisecond), 30*time.Second)}
-	p.gap = time.Duration(math.Ceil(float64(r.Per+p.slack) / float64(r.N-burst+1)))
-	p.burst = time.Duration(burst-1) * p.gap
+	return max(1, min(n, r.N))
+}
+
+// counted says that a rate is counted like a quota, besides being spread.
+func (r Rate) counted() bool { return r.Per >= time.Minute && r.atOnce() > 1 }
+
+// slack is how much later than granted a message may leave.
+func (r Rate) slack() time.Duration {
+	return min(max(r.Per/100, 5*time.Millisecond), 30*time.Second)
+}
+
+// newPace spreads a rate, as evenly as the count lets it go on for ever where it is counted.
+func newPace(r Rate, used, now time.Time) pace {
+	p := pace{slack: r.slack()}
+	n, window := r.N-r.atOnce()+1, r.Per+p.slack
+	if r.counted() {
+		n, window = r.N, r.window()
+	}
+	p.gap = time.Duration(math.Ceil(float64(window.Microseconds())/float64(n))) * time.Microsecond // as exactly as it is written down
+	p.burst = time.Duration(r.atOnce()-1) * p.gap
 	p.used = used
 	if used.Before(now) || used.Sub(now) > 2*r.Per+p.gap {
 		p.used = now // a lull; or the clock was far ahead when it was written down
@@ -270,67 +283,4 @@ func (p pace) after(g Grant) time.Time {
 		return used
 	}
 	return last
-}
-
-// A Server is what is known about one.
-type Server struct {
-	Name        string
-	First       time.Time // it took the first message; zero: none yet
-	Rate        float64   // messages a second that it was found to take; 0: no limit was found
-	Connections int       // that it was found to let in; 0: no limit was found
-	Found       time.Time
-	WaitsFor    string    // why nothing can be sent until then, or could be at the end of the last run
-	WaitsUntil  time.Time // zero: nobody knows
-}
-
-// Servers lists the servers of which something is known.
-func (s *Store) Servers(ctx context.Context) ([]Server, error) { return s.servers(ctx, "") }
-
-// Server is what is known about one; the zero value but for the name when that is nothing.
-func (s *Store) Server(ctx context.Context, name string) (Server, error) {
-	all, err := s.servers(ctx, name)
-	if err != nil || len(all) == 0 {
-		return Server{Name: name}, err
-	}
-	return all[0], nil
-}
-
-func (s *Store) servers(ctx context.Context, name string) ([]Server, error) {
-	rows, err := s.readDB.QueryContext(ctx, "SELECT name, first, rate, connections, found, waits_for, waits_until FROM server WHERE name = ?1 OR ?1 = '' ORDER BY name", name)
-	if err != nil {
-		return nil, explain(err)
-	}
-	defer rows.Close()
-	var all []Server
-	for rows.Next() {
-		var v Server
-		var first, found, until int64
-		if err := rows.Scan(&v.Name, &first, &v.Rate, &v.Connections, &found, &v.WaitsFor, &until); err != nil {
-			return nil, explain(err)
-		}
-		v.First, v.Found, v.WaitsUntil = fromMillis(first), fromMillis(found), fromMillis(until)
-		all = append(all, v)
-	}
-	return all, explain(rows.Err())
-}
-
-// SaveServer writes down what was found out about a server; v.First, unless that is known already. It is not worth a sync: the next one, of
-// something else, carries it along.
-func (s *Store) SaveServer(ctx context.Context, v Server) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return explain(s.writeAs(ctx, "process", func(ctx context.Context) error {
-		return s.exec(ctx, `INSERT INTO server (name, first, rate, connections, found, waits_for, waits_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-			ON CONFLICT DO UPDATE SET first = CASE first WHEN 0 THEN excluded.first ELSE first END, rate = excluded.rate, connections = excluded.connections,
-			found = excluded.found, waits_for = excluded.waits_for, waits_until = excluded.waits_until`,
-			v.Name, millis(v.First), v.Rate, v.Connections, millis(time.Now()), v.WaitsFor, millis(v.WaitsUntil))
-	}))
-}
-
-// Left is how much of a quota of a server is left, and if nothing is, when there is something again.
-func (s *Store) Left(ctx context.Context, server string, q Rate, now time.Time) (left int, again time.Time, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left, again, err = s.left(context.WithoutCancel(ctx), server, q, now)
-	return left, again, explain(err)
 }

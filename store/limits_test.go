@@ -24,6 +24,11 @@ func pair(t testing.TB) [2]*Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { second.Close() })
+	for _, s := range []*Store{first, second} {
+		if err := s.exec(t.Context(), "PRAGMA synchronous=OFF"); err != nil { // nobody cuts the power here
+			t.Fatal(err)
+		}
+	}
 	return [2]*Store{first, second}
 }
 
@@ -34,6 +39,20 @@ func reserve(t testing.TB, s *Store, l Limits, want int, now time.Time) Grant {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// drain reserves as much as there is, up to want: N is all of it.
+func drain(t testing.TB, s *Store, l Limits, want int, now time.Time) Grant {
+	t.Helper()
+	n := 0
+	for {
+		g := reserve(t, s, l, want-n, now)
+		n += g.N
+		if g.N == 0 || n == want {
+			g.N = n
+			return g
+		}
+	}
 }
 
 // Two processes share all rates: no time of a rate's length has more messages than it says, and what it says is made use of.
@@ -51,10 +70,10 @@ func TestReserveRates(t *testing.T) {
 		{[]Rate{{500, time.Minute}}, 51, 0, time.Second},
 		{[]Rate{{30, time.Minute}}, 303, 10 * time.Minute, 11 * time.Minute},
 		{[]Rate{{math.MaxInt32, time.Second}}, 6000, 0, time.Second},
-		{[]Rate{{500, time.Minute}}, 1001, 127 * time.Second, 130 * time.Second},
+		{[]Rate{{500, time.Minute}}, 1001, 120 * time.Second, 123 * time.Second},
 		{[]Rate{{1, day}}, 2, day, day + time.Hour},
 		{[]Rate{{20, time.Second}, {60, 10 * time.Second}}, 121, 19 * time.Second, 21 * time.Second},
-		{[]Rate{{100, time.Second}, {500, time.Minute}}, 300, 33 * time.Second, 35 * time.Second},
+		{[]Rate{{100, time.Second}, {500, time.Minute}}, 300, 30 * time.Second, 32 * time.Second},
 	} {
 		t.Run(fmt.Sprint(test.rates), func(t *testing.T) {
 			stores := pair(t)
@@ -77,7 +96,7 @@ func TestReserveRates(t *testing.T) {
 					ready[i] = g.From.Add(time.Duration(k+1) * g.Every)
 				}
 				if g.N == 0 {
-					ready[i] = g.From.Add(-horizon / 2) // in time to be granted
+					ready[i] = g.From
 				}
 			}
 			slices.SortFunc(sent, time.Time.Compare)
@@ -118,22 +137,22 @@ func TestReserveQuota(t *testing.T) {
 	if got[0]+got[1] != 1000 {
 		t.Errorf("got %v of 1000", got)
 	}
-	again := morning.Add(24*time.Hour + usageStep)
+	again := morning.Add(l.Quotas[0].window())
 	if g := reserve(t, stores[0], l, 10, morning.Add(23*time.Hour)); g.N != 0 || g.Used != l.Quotas[0] || !g.From.Equal(again) {
 		t.Errorf("%+v, want nothing until %v", g, again)
 	}
-	if err := stores[1].Return(t.Context(), relay, 4, morning); err != nil {
+	if err := stores[1].Return(t.Context(), relay, "", l, Unsent{N: 4, Counted: morning}); err != nil {
 		t.Fatal(err)
 	}
 	if g := reserve(t, stores[0], l, 10, morning.Add(23*time.Hour)); g.N != 4 {
 		t.Errorf("%+v, want the four that were given back", g)
 	}
 	// On the second day those four still count.
-	if g := reserve(t, stores[0], l, 2000, again); g.N != 996 {
+	if g := drain(t, stores[0], l, 2000, again); g.N != 996 {
 		t.Errorf("%+v, want 996 on the second day", g)
 	}
 	other, err := stores[0].Reserve(t.Context(), "other.example.com:25", "", l, 2000, morning)
-	if err != nil || other.N != 1000 {
+	if err != nil || other.N != 10 {
 		t.Errorf("another server: %+v, %v", other, err)
 	}
 }
@@ -142,18 +161,19 @@ func TestReserveQuota(t *testing.T) {
 func TestReserveQuotas(t *testing.T) {
 	s := open(t)
 	l := Limits{Quotas: []Rate{{10, time.Hour}, {15, 24 * time.Hour}}}
+	hour, day := l.Quotas[0].window(), l.Quotas[1].window()
 	for _, test := range []struct {
 		at    time.Duration
 		n     int
 		again time.Duration
 	}{
 		{0, 10, 0},
-		{time.Minute, 0, time.Hour + usageStep},
-		{time.Hour + usageStep, 5, 0},
-		{2 * time.Hour, 0, 24*time.Hour + usageStep},
-		{24*time.Hour + usageStep, 10, 0},
+		{time.Minute, 0, hour},
+		{hour, 5, 0},
+		{2 * time.Hour, 0, day},
+		{day, 10, 0},
 	} {
-		g := reserve(t, s, l, 100, morning.Add(test.at))
+		g := drain(t, s, l, 100, morning.Add(test.at))
 		if g.N != test.n || g.N == 0 && !g.From.Equal(morning.Add(test.again)) {
 			t.Errorf("after %v: %+v, want %d, or again after %v", test.at, g, test.n, test.again)
 		}
@@ -171,10 +191,10 @@ func TestReserveWarmup(t *testing.T) {
 		}
 	}
 	for _, days := range []int{-9, -5} { // it was down
-		if g := reserve(t, s, l, 500, morning.AddDate(0, 0, days)); g.N != 50 {
+		if g := drain(t, s, l, 500, morning.AddDate(0, 0, days)); g.N != 50 {
 			t.Errorf("%d days before: %+v, want 50", -days, g)
 		}
-		if err := s.Return(t.Context(), relay, 50, morning); err != nil {
+		if err := s.Return(t.Context(), relay, "", l, Unsent{N: 50, Counted: morning.AddDate(0, 0, days)}); err != nil {
 			t.Fatal(err)
 		}
 		save(time.Time{})
@@ -187,13 +207,13 @@ func TestReserveWarmup(t *testing.T) {
 		{0, 50, 0},
 		{10 * time.Hour, 0, 24 * time.Hour},
 		{24 * time.Hour, 50, 0}, // and the fifty of yesterday
-		{24*time.Hour + usageStep, 50, 0},
+		{24*time.Hour + 90*time.Second, 50, 0},
 		{48 * time.Hour, 100, 0},
 		{49 * time.Hour, 100, 0},
 		{50 * time.Hour, 0, 72 * time.Hour},
 		{72 * time.Hour, 500, 0}, // it is over
 	} {
-		g := reserve(t, s, l, 500, morning.Add(test.at))
+		g := drain(t, s, l, 500, morning.Add(test.at))
 		if g.N != test.n || g.N == 0 && !g.From.Equal(morning.Add(test.again)) {
 			t.Errorf("after %v: %+v, want %d, or again after %v", test.at, g, test.n, test.again)
 		}
