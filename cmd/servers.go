@@ -35,9 +35,9 @@ type serverJSON struct {
 }
 
 type quotaJSON struct {
-	Quota string     `json:"quota"`
-	Left  int        `json:"left"`
-	Again *time.Time `json:"again"` // null: there is something left
+	Quota      string     `json:"quota"`
+	Left       int        `json:"left"`
+	WaitsUntil *time.Time `json:"waits_until"` // null: there is something left
 }
 
 // serversOf are the servers of a campaign that was updated then. Left out are those whose host or user is in a variable that is not set.
@@ -93,8 +93,8 @@ func quotasAgain(servers []serverJSON) (first time.Time) {
 	for _, v := range servers {
 		var again time.Time
 		for _, q := range v.Quotas {
-			if q.Again != nil && q.Again.After(again) {
-				again = *q.Again
+			if q.WaitsUntil != nil && q.WaitsUntil.After(again) {
+				again = *q.WaitsUntil
 			}
 		}
 		if again.IsZero() {

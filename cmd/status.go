@@ -98,7 +98,7 @@ Each of the servers has
   name, host, port, username, source_ip   which one it is; name as in the campaign file, or host and port
   rate_found, connections_found           messages a second, and connections, that it was found to take; 0: no limit was found
   limits                                  the campaign's rates, as in the campaign file
-  quotas                                  the campaign's, and that of the warm-up's day: quota, left, and when there is some again, if nothing is
+  quotas                                  the campaign's, and that of the warm-up's day: quota, left, and waits_until: when there is some again, if nothing is
   warmup_day                              from 1; 0 without a warm-up, or when it is over
   waits_for, waits_until                  why nothing is sent over it, or was at the end of the last run, and until when, if that is known
 "servers" is null where the campaign file was purged, or cannot be read without a variable that is not set; servers whose host or user is in such a
