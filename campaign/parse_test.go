@@ -467,6 +467,7 @@ func TestParseRefuses(t *testing.T) {
 		{`delivery: {not_before: tomorrow}`, `c.yaml:7:24: delivery.not_before: "tomorrow" is not a time (with date and zone, as in 2026-12-01T08:00:00+01:00)`},
 		{`delivery: {expires: -1h}`, `c.yaml:7:21: delivery.expires: "-1h" is neither a time nor a duration (as in 2026-12-01T08:00:00+01:00; or 48h or 7d, after the campaign was first loaded)`},
 		{`delivery: {not_before: 2026-12-01T08:00:00Z, expires: 2026-12-01T09:00:00+01:00}`, `c.yaml:7:55: delivery.expires is not after delivery.not_before, so that nothing could be sent (the later time belongs to expires)`},
+		{`delivery: {not_before: 2026-12-01T20:00:00Z, expires: 2026-12-02T08:00:00Z, send_window: 09:00-21:00 Europe/Berlin}`, `c.yaml:7:90: delivery.send_window does not open between 2026-12-01 21:00 +01:00 and 2026-12-02 09:00 +01:00 (delivery.expires), so that nothing could be sent (a later expires, or another window)`},
 		{`delivery: {durability: lax}`, `c.yaml:7:24: delivery.durability: "lax" is not strict or process`},
 	}
 	for _, tt := range tests {

@@ -126,8 +126,10 @@ func (r *reader) relations() {
 	for i := range f.Servers {
 		r.sameAccount(i)
 	}
-	if end := f.Delivery.Expires.At; !end.IsZero() && !end.After(f.Delivery.NotBefore) {
-		r.report(f.places["delivery.expires"], "delivery.expires is not after delivery.not_before, so that nothing could be sent", "the later time belongs to expires")
+	if d := &f.Delivery; !d.NotBefore.IsZero() && !d.Expires.At.IsZero() { // else it depends on when the campaign is loaded
+		if key, message, hint := d.never(d.NotBefore); key != "" {
+			r.report(f.places[key], message, hint)
+		}
 	}
 	if f.ReturnPath == (Address{}) {
 		f.ReturnPath = f.From.Address

@@ -105,6 +105,41 @@ func (e Expiry) For(loaded time.Time) time.Time {
 	return e.At
 }
 
+// Deliverable says, as a Finding, why nothing could be sent of a campaign that was first loaded then. What has expired by now is no
+// fault: it is recorded as that.
+func (f *File) Deliverable(loaded, now time.Time) error {
+	if f.Delivery.Expires.For(loaded).After(now) {
+		if key, message, hint := f.Delivery.never(loaded); key != "" {
+			found := f.At(key, message)
+			found.Hint = hint
+			return found
+		}
+	}
+	return nil
+}
+
+// never says why a campaign that was first loaded then expires before it may be sent, and at which key; "": it does not.
+func (d *Delivery) never(loaded time.Time) (key, message, hint string) {
+	const in = "2006-01-02 15:04 -07:00"
+	from, end := d.NotBefore, d.Expires.For(loaded)
+	if from.Before(loaded) {
+		from = loaded
+	}
+	switch open, next := d.Windows.Open(from); {
+	case end.IsZero():
+	case !end.After(d.NotBefore) && d.Expires.After > 0:
+		return "delivery.expires", fmt.Sprintf("delivery.expires: that is %s, and not after delivery.not_before, so that nothing could be sent", end.Format(in)),
+			"it is counted from when the campaign was first loaded: write a longer time, or a moment"
+	case !end.After(d.NotBefore):
+		return "delivery.expires", "delivery.expires is not after delivery.not_before, so that nothing could be sent", "the later time belongs to expires"
+	case !open && (next.IsZero() || !next.Before(end)):
+		zone := d.Windows[0].Zone
+		return "delivery.send_window", fmt.Sprintf("delivery.send_window does not open between %s and %s (delivery.expires), so that nothing could be sent", from.In(zone).Format(in), end.In(zone).Format(in)),
+			"a later expires, or another window"
+	}
+	return "", "", ""
+}
+
 // windows reads one window, or a list of them.
 func (r *reader) windows(path string, n *yaml.Node) {
 	var all []Window

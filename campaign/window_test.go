@@ -206,3 +206,40 @@ func FuzzSchedule(f *testing.F) {
 		}
 	})
 }
+
+// A campaign that expires before it may be sent is refused before it is loaded, as far as that depends on when this is. One that has
+// expired already is not: it is recorded as that.
+func TestDeliverable(t *testing.T) {
+	loaded := time.Date(2026, 12, 1, 19, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		delivery string
+		later    time.Duration // it is looked at
+		want     string
+	}{
+		{"expires: 2h", 0, ""},
+		{"expires: 2h, send_window: 08:00-20:00 UTC", 0, ""},
+		{"expires: 2h, send_window: 08:00-20:00 UTC", 90 * time.Minute, ""},
+		{"expires: 13h, send_window: 08:00-18:00 UTC", 0, "c.yaml:8:39: delivery.send_window does not open between 2026-12-01 19:00 +00:00 and 2026-12-02 08:00 +00:00 (delivery.expires), so that nothing could be sent (a later expires, or another window)"},
+		{"expires: 13h1m, send_window: 08:00-18:00 UTC", 0, ""},
+		{"expires: 2h, send_window: [08:00-12:00 UTC, 13:00-18:00 UTC]", 2 * time.Hour, ""},
+		{"expires: 2026-12-01T20:00:00Z, send_window: 08:00-18:00 UTC", 0, "c.yaml:8:56: delivery.send_window does not open between 2026-12-01 19:00 +00:00 and 2026-12-01 20:00 +00:00 (delivery.expires), so that nothing could be sent (a later expires, or another window)"},
+		{"expires: 2026-12-01T20:00:00Z, send_window: 08:00-18:00 UTC", 2 * time.Hour, ""},
+		{"expires: 2d, not_before: 2026-12-03T19:00:00Z", 0, "c.yaml:8:21: delivery.expires: that is 2026-12-03 19:00 +00:00, and not after delivery.not_before, so that nothing could be sent (it is counted from when the campaign was first loaded: write a longer time, or a moment)"},
+		{"expires: 2d, not_before: 2026-12-03T18:00:00Z", 0, ""},
+		{"expires: 2d, not_before: 2026-12-03T18:00:00Z, send_window: 08:00-18:00 UTC", 0, "c.yaml:8:72: delivery.send_window does not open between 2026-12-03 18:00 +00:00 and 2026-12-03 19:00 +00:00 (delivery.expires), so that nothing could be sent (a later expires, or another window)"},
+		{"not_before: 2026-12-03T18:00:00Z, send_window: 08:00-18:00 UTC", 0, ""},
+	} {
+		f, err := Parse("c.yaml", []byte(minimal+"\ndelivery: {"+test.delivery+"}"), lookup)
+		if err != nil {
+			t.Error(test.delivery, err)
+			continue
+		}
+		got := ""
+		if err := f.Deliverable(loaded, loaded.Add(test.later)); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s, %v later\ngot  %s\nwant %s", test.delivery, test.later, got, test.want)
+		}
+	}
+}

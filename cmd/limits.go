@@ -119,14 +119,24 @@ const foundMost = 30 * 24 * time.Hour
 var errExpired = errors.New("the campaign has expired (delivery.expires)")
 
 // untilExpiry is ctx for as long as the campaign's messages are of any use.
-func untilExpiry(ctx context.Context, f *campaign.File, loaded time.Time) (context.Context, context.CancelFunc, error) {
+func untilExpiry(ctx context.Context, f *campaign.File, loaded time.Time) (context.Context, context.CancelFunc) {
 	at := f.Delivery.Expires.For(loaded)
-	switch {
-	case at.IsZero():
-		return ctx, func() {}, nil
-	case !at.After(f.Delivery.NotBefore):
-		return nil, nil, f.At("delivery.expires", "the campaign expires before delivery.not_before, so that nothing could be sent")
+	if at.IsZero() {
+		return ctx, func() {}
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, at, errExpired)
-	return ctx, cancel, nil
+	return context.WithDeadlineCause(ctx, at, errExpired)
+}
+
+// deliverable says why nothing of a campaign could be sent, before it is loaded.
+func deliverable(ctx context.Context, s *store.Store, f *campaign.File) error {
+	now := time.Now()
+	loaded := now
+	c, err := s.Campaign(ctx, f.Name)
+	switch {
+	case err == nil:
+		loaded = c.Created
+	case !errors.Is(err, store.ErrNoCampaign):
+		return err
+	}
+	return f.Deliverable(loaded, now)
 }

@@ -159,6 +159,9 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return err
 	}
 	defer lease.Release()
+	if err := deliverable(ctx, s, file); err != nil {
+		return err
+	}
 	if err := a.recover(ctx, cmd, lease, file.Name); err != nil {
 		return err
 	}

@@ -249,10 +249,7 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	if err != nil {
 		return err
 	}
-	ctx, cancel, err := untilExpiry(ctx, f, c.Created)
-	if err != nil {
-		return err
-	}
+	ctx, cancel := untilExpiry(ctx, f, c.Created)
 	defer cancel()
 	counts := c.Counts
 	servers, err := serversFor(context.WithoutCancel(ctx), s, f, ts)
