@@ -121,6 +121,22 @@ func publishedWarmup(name string) (*Warmup, error) {
 	return nil, fault{problem: "is not the name of a warm-up schedule", hint: hint}
 }
 
+// rates reads rates, or quotas, no two of which are over the same time.
+func (r *reader) rates(to *[]Rate, parse func(string) (Rate, error)) func(string, *yaml.Node) {
+	return func(path string, n *yaml.Node) {
+		before := len(r.findings)
+		oneOrMore(r, to, parse)(path, n)
+		if len(r.findings) > before {
+			return
+		}
+		for i, rate := range *to {
+			if at := slices.IndexFunc((*to)[:i], func(earlier Rate) bool { return earlier.Per == rate.Per }); at >= 0 {
+				r.report(r.file.places[item(path, i)], fmt.Sprintf("%s: %q is over the same time as %q", path, rate, (*to)[at]), "keep the lower of them, as all of them hold")
+			}
+		}
+	}
+}
+
 // warmup reads a schedule's name, or its three figures.
 func (r *reader) warmup(to **Warmup) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
@@ -172,7 +188,7 @@ func (r *reader) perDomain(path string, n *yaml.Node) {
 	r.pairs(path, n, func(k, v *yaml.Node) {
 		full, domain := join(path, k.Value), ""
 		r.file.places[full] = placeOf(v)
-		if k.Value != "default" {
+		if !strings.EqualFold(k.Value, "default") {
 			var err error
 			if domain, err = parseDomain(k.Value); err != nil {
 				r.refuse(placeOf(k), path, k.Value, false, fault{problem: "is not a domain", detail: err.Error(), hint: "as in gmail.com: 5/s, or default: 20/s for each of the others"})

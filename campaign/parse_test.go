@@ -421,6 +421,9 @@ func TestParseRefuses(t *testing.T) {
 		// limits and delivery
 		{`limits: {rate: 14}`, `c.yaml:7:16: limits.rate: "14" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
 		{`limits: {rate: [1/s, 0/s]}`, `c.yaml:7:22: limits.rate: "0/s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
+		{`limits: {rate: [20/s, 10/1s]}`, `c.yaml:7:23: limits.rate: "10/s" is over the same time as "20/s" (keep the lower of them, as all of them hold)`},
+		{`limits: {quota: [5/h, 50/d, 60/24h]}`, `c.yaml:7:29: limits.quota: "60/d" is over the same time as "50/d" (keep the lower of them, as all of them hold)`},
+		{`limits: {per_domain: {default: 1/s, Default: 2/s}}`, `c.yaml:7:37: duplicate key "limits.per_domain.Default" (it is "default" above)`},
 		{`limits: {rate: 1/-1s}`, `c.yaml:7:16: limits.rate: "1/-1s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
 		{`limits: {rate: 1/0s}`, `c.yaml:7:16: limits.rate: "1/0s" is not a rate (as in 14/s, 500/m, 3/10s or 10000/d: a whole number of messages, and s, m, h, d or a duration)`},
 		{`limits: {rate: []}`, `c.yaml:7:16: limits.rate is an empty list (leave it out, or name at least one)`},

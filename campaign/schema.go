@@ -43,10 +43,10 @@ func (r *reader) schema() []key {
 		{name: "smtp", instead: "servers", section: r.server(&r.only)},
 		{name: "servers", read: r.servers},
 		{name: "limits", section: []key{
-			{name: "rate", read: oneOrMore(r, &f.Limits.Rates, parseRate)},
+			{name: "rate", read: r.rates(&f.Limits.Rates, parseRate)},
 			{name: "per_domain", read: r.perDomain},
 			{name: "per_domain_connections", read: value(r, &f.Limits.PerDomainConnections, wholeNumber(1, 1000))},
-			{name: "quota", read: oneOrMore(r, &f.Limits.Quotas, parseQuota)},
+			{name: "quota", read: r.rates(&f.Limits.Quotas, parseQuota)},
 			{name: "warmup", read: r.warmup(&f.Limits.Warmup)},
 		}},
 		{name: "delivery", section: []key{
@@ -85,8 +85,8 @@ func (r *reader) among(to *Server) []key {
 		{name: "name", read: value(r, &to.Name, parseName)},
 		{name: "weight", read: value(r, &to.Weight, wholeNumber(1, 1000))},
 		{name: "limits", section: []key{
-			{name: "rate", read: oneOrMore(r, &to.Limits.Rates, parseRate)},
-			{name: "quota", read: oneOrMore(r, &to.Limits.Quotas, parseQuota)},
+			{name: "rate", read: r.rates(&to.Limits.Rates, parseRate)},
+			{name: "quota", read: r.rates(&to.Limits.Quotas, parseQuota)},
 			{name: "warmup", read: r.warmup(&to.Limits.Warmup)},
 		}},
 	}
