@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,6 +110,39 @@ func TestServerGoesAway(t *testing.T) {
 				t.Errorf("the server that went away took only %d", n.Load())
 			}
 		})
+	}
+}
+
+// The rate of a domain is one for two processes that send two campaigns over the same server at once.
+func TestDomainRateOfTwoProcesses(t *testing.T) {
+	t.Parallel()
+	const perSecond, recipients = 20, 25
+	var mu sync.Mutex
+	var at []time.Time
+	s := newSite(t, startSinkWith(t, sink.Options{}, func(m sink.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		at = append(at, m.Time)
+	}))
+	s.small(recipients, 50, plainSMTP)
+	s.amend("small.yaml", "smtp:", "limits: {per_domain: {default: "+strconv.Itoa(perSecond)+"/s}}\nsmtp:")
+	var working sync.WaitGroup
+	for _, name := range []string{"one", "two"} {
+		c := s.command("send", "small.yaml", "--name", name)
+		working.Go(func() {
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, out)
+			}
+		})
+	}
+	working.Wait()
+	slices.SortFunc(at, time.Time.Compare)
+	if len(at) != 2*recipients {
+		t.Fatalf("%d were taken", len(at))
+	}
+	// A busy machine may take one of them late, and so near to the next ones.
+	if took, least := at[len(at)-1].Sub(at[0]), time.Second*(2*recipients-1)/perSecond; took < least-200*time.Millisecond {
+		t.Errorf("%d messages took %v, want %v or more", len(at), took, least)
 	}
 }
 
