@@ -55,10 +55,10 @@ up, or the campaign's send_window is closed, the run ends with exit code 4 and s
 --wait stays for that.
 
 Several servers stand in a list "servers" in place of "smtp". Each item has the keys of smtp, a name for the report and the log, a weight, and
-limits of its own (rate, quota, warmup), while per_domain holds over all servers together. Whoever is free takes the next message; with weights
-each gets its part, for as long as it can. What one server cannot take, as it is down, throttles, refuses the password or has used up its quota,
-goes over the others; one that was only down or limited is tried again later. The run stops when none is left. Who is in doubt
-is not sent to over another server, also not when you put him back: see "mailblast retry".
+limits of its own (rate, quota, warmup; the same for two that have one host and username), while per_domain holds over all servers together.
+Whoever is free takes the next message; with weights each gets its part, for as long as it can. What one server cannot take, as it is down,
+throttles, refuses the password or has used up its quota, goes over the others; one that was only down or limited is tried again later. The
+run stops when none is left. Who is in doubt is not sent to over another server, also not when you put him back: see "mailblast retry".
 
 Exit codes: 0 done; 2 a fault in the campaign file, a template or the list: nothing was sent; 3 done, but some recipients
 failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another process is sending this campaign.`,
