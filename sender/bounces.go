@@ -28,6 +28,7 @@ import (
 //	      it takes both:                            it was wrong: the row is queued again, and the run goes on
 //	      it does not take the one, or there is none:  it is not believed: the row is queued again, and the server left out for
 //	                                                   the rest of the run
+//	    a server that throttles the question is asked again after the pause, as it would be sent to again
 //	end of the run: a row that is shorter than bouncesFew is believed if the server took anybody in this run. For a longer one it is asked
 //	                as above, and nobody is left out. Who is neither believed nor queued again stays failed
 //
@@ -214,9 +215,16 @@ func (w *worker) ask() {
 	}
 	dead := s.row[i].to
 	s.mu.Unlock()
-	replies, ok := w.question(s.taken.Load(), dead)
+	replies, ok, throttled := w.question(s.taken.Load(), dead)
+	if !ok && w.offering.Err() != nil { // it is the run that ends
+		w.leaveOff()
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if throttled {
+		return
+	}
 	if s.tries++; !ok && s.tries < failuresMost {
 		return
 	}
@@ -235,23 +243,49 @@ func (w *worker) ask() {
 }
 
 // question puts two recipients to the server, over a new connection, as many servers take nothing more over one that has named many
-// unknown users. It reports false when the server does not say whether it takes the first one.
-func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, ok bool) {
+// unknown users. It reports not ok when the server does not say whether it takes the first one, and throttled when that is because nothing may
+// be offered at the moment, which says nothing of whom it knows: the question takes its turn like a message.
+func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, ok, throttled bool) {
+	given, err := w.pace.wait(w.offering, w.sleepForLimits, 1)
+	if err != nil {
+		w.noLeave(err)
+		return nil, false, true
+	}
+	defer w.pace.giveBack(given, untried)
 	if w.hangUp(); !w.dial() {
 		w.sleep(gatePoll, nil)
-		return nil, false
+		return nil, false, false
 	}
-	replies, err := put(w.session, taken, dead)
-	if err != nil {
+	offered := time.Now()
+	if replies, err = put(w.session, taken, dead); err != nil {
 		w.session.Close()
 		w.hangUp()
+		if w.hushed(offered, err) {
+			return nil, false, true
+		}
 		w.failed(err)
-		return nil, false
+		return nil, false, false
 	}
+	w.pace.passed(offered, time.Now(), reply.Rcpt)
 	if !w.inside { // it is one connection too many for anything else
 		w.hangUp()
 	}
-	return replies, true
+	return replies, true, false
+}
+
+// hushed reports whether the server throttles the question, and has the pace follow from it.
+func (w *worker) hushed(offered time.Time, err error) bool {
+	var e *reply.Error
+	if !errors.As(err, &e) || e.Reply.Code == 0 {
+		return false
+	}
+	if verdict, scope := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); verdict != reply.Throttle || scope == reply.Recipient {
+		return false
+	}
+	if pause, begun := w.pace.throttled(offered, time.Now(), e.Stage, e.Reply.String()); begun {
+		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+	}
+	return true
 }
 
 // put asks a session for two recipients. It is an error where the server does not say whether it takes the first one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,11 +21,15 @@ var fates = map[rune]func(n int) []string{
 	},
 	'x': func(n int) []string { return []string{"rcpt 550 5.1.1 no such user " + strings.Repeat("here", n+1)} },
 	'e': func(int) []string { return []string{"dot 550 5.1.1 no such user"} },
-	'g': func(int) []string { return []string{"dot 250 ok", "rcpt 550 5.1.1 no such user"} },     // until the directory is down
-	'b': func(int) []string { return []string{"dot 250 ok", "rcpt 451 4.3.0 not now"} },          // it cannot say
-	'w': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "dot 250 ok"} },     // until the directory is up
-	'l': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "lost rcpt"} },      // the question breaks the connection
-	't': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "rcpt 450 4.2.0"} }, // it is not sure any more
+	'g': func(int) []string { return []string{"dot 250 ok", "rcpt 550 5.1.1 no such user"} }, // until the directory is down
+	'b': func(int) []string { return []string{"dot 250 ok", "rcpt 451 4.3.0 not now"} },      // it cannot say
+	'w': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "dot 250 ok"} }, // until the directory is up
+	'l': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "lost rcpt"} },  // the question breaks the connection
+	's': func(int) []string { // it throttles the question for a while
+		return append([]string{"dot 250 ok"}, append(slices.Repeat([]string{"rcpt 450 4.7.1 too many messages, slow down"}, 2*failuresMost), "dot 250 ok")...)
+	},
+	'S': func(int) []string { return []string{"dot 250 ok", "rcpt 450 4.7.1 too many messages, slow down"} }, // and for ever
+	't': func(int) []string { return []string{"rcpt 550 5.1.1 no such user", "rcpt 450 4.2.0"} },             // it is not sure any more
 }
 
 // suppressed are the addresses on the suppression list.
@@ -70,6 +75,8 @@ func TestBounces(t *testing.T) {
 		{"the directory was down for a while", "o" + row("w", bouncesMost) + "ooodo", true, bouncesMost, false, 1},
 		{"the server is not sure any more", "o" + row("t", bouncesMost) + "o", false, bouncesMost, false, 1},
 		{"the server cannot say", "b" + row("d", 30), false, 30, true, failuresMost},
+		{"the server throttles the question", "s" + row("d", bouncesMost), true, 0, false, 2*failuresMost + 1},
+		{"the server throttles the question for ever", "S" + row("d", bouncesMost), false, bouncesMost, true, 30},
 		{"the question breaks the connection", "o" + row("l", 30), false, 30, true, failuresMost},
 		{"said of the message", "o" + row("e", 30), false, 30, true, 0},
 		{"another text for each", row("x", 30), false, 0, false, 0},
@@ -92,6 +99,9 @@ func TestBounces(t *testing.T) {
 					}
 					o := options(s.connections)
 					o.Pipeline = s.pipeline
+					if strings.ContainsAny(c.list, "sS") {
+						o.Wait = time.Minute // for the pauses of a server that throttles
+					}
 					err := run(q, server, o)
 					var stopped *StopError
 					if c.stops != errors.As(err, &stopped) || !c.stops && err != nil {

@@ -125,12 +125,13 @@ type server struct {
 	completed  map[string]int // messages of which the last byte may have arrived, and that were not refused
 	accepted   map[string]int // messages that were taken
 	asked      int            // how often it was asked for recipients without a message
+	questions  map[string]int // the same by recipient
 	at         []time.Time    // of the envelopes
 	carried    []int          // messages by session, in the order of the dials
 }
 
 func newServer(t testing.TB, q *queue, scripts map[string][]string) *server {
-	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
+	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, questions: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
 }
 
 func (s *server) Dial(ctx context.Context) (Session, error) {
@@ -229,7 +230,7 @@ func (s *session) play(m *Message) {
 		entry = "mail 421 Too many messages in this session"
 	}
 	if script := s.scripts[m.To]; len(script) > 0 {
-		entry = script[min(s.tries[m.To], len(script)-1)]
+		entry = script[min(s.tries[m.To]+s.questions[m.To], len(script)-1)]
 	}
 	s.script[m], s.waits[m] = strings.CutPrefix(entry, "wait ")
 	s.at = append(s.at, time.Now())
@@ -346,6 +347,9 @@ func (s *session) Ask(_ string, to ...string) (replies []reply.Reply, err error)
 		if !ok {
 			r = reply.Reply{Code: 250}
 		}
+		s.mu.Lock()
+		s.questions[a]++
+		s.mu.Unlock()
 		replies = append(replies, r)
 	}
 	return replies, nil

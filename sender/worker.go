@@ -288,6 +288,12 @@ func (w *worker) mayOffer(j store.Job) bool {
 		return true
 	}
 	w.putBack(j)
+	w.noLeave(err)
+	return false
+}
+
+// noLeave draws what follows from it that nothing may be offered for longer than a message waits.
+func (w *worker) noLeave(err error) {
 	var stop *StopError
 	var later laterError
 	switch {
@@ -298,7 +304,6 @@ func (w *worker) mayOffer(j store.Job) bool {
 	case w.offering.Err() == nil:
 		w.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
-	return false
 }
 
 // sleepForLimits sleeps while the others need not wait for this server to take its part.
