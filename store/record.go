@@ -114,6 +114,13 @@ func (l *Lease) begin(ctx context.Context, jobs []Job, now int64, group int) (ke
 	return kept, nil
 }
 
+const (
+	endJob = `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
+		WHERE id = ?9 AND attempt = ?10 AND `
+	finishJob = endJob + "state IN ('claimed', 'sending') AND owner = ?11"
+	amendJob  = endJob + "state = 'failed'"
+)
+
 // finish writes the outcomes of a group, inside the caller's transaction. One whose claim was lost changes nothing.
 func (l *Lease) finish(ctx context.Context, group []Outcome, now int64, delta map[string]int64) error {
 	s := l.store
@@ -123,12 +130,11 @@ func (l *Lease) finish(ctx context.Context, group []Outcome, now int64, delta ma
 	}
 	for i := range group {
 		o := &group[i]
-		where, args := "state = 'failed'", []any{string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.attempts(), now, o.Job.ID, o.Job.Attempt}
-		if !o.Amends {
-			where, args = "state IN ('claimed', 'sending') AND owner = ?11", append(args, o.Job.Owner)
+		query, args := finishJob, []any{string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.attempts(), now, o.Job.ID, o.Job.Attempt, o.Job.Owner}
+		if o.Amends {
+			query, args = amendJob, args[:len(args)-1]
 		}
-		if err := s.exec(ctx, `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
-			WHERE id = ?9 AND attempt = ?10 AND `+where, args...); err != nil {
+		if err := s.exec(ctx, query, args...); err != nil {
 			return err
 		}
 	}
