@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cmd
+
+// batch is for Linux only.
+func batch() {}
