@@ -280,7 +280,7 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 		// of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
-	batch()
+	defer stayTogether(lookEvery, busyProcessor)()
 	start := time.Now()
 	queue, servers := a.crash.between(lease, servers)
 	stopped := sender.Run(work, ctx, queue, servers, sender.Options{

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package cmd
-
-// batch is for Linux only.
-func batch() {}
