@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -239,9 +238,6 @@ func (o drainOptions) bounded(ctx context.Context) (context.Context, context.Can
 // stopGrace is how long messages under way may take to end when a run has to.
 const stopGrace = 30 * time.Second
 
-// gcPercent is how much may be thrown away before it is collected, as a share of what lives.
-const gcPercent = 300
-
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
 func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
@@ -275,11 +271,6 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	}
 	stats := &sender.Stats{}
 	p := a.newProgress(name, goal, stats)
-	if os.Getenv("GOGC") == "" {
-		// What lives is small, and what is thrown away is much: a larger heap, still of some tens of megabytes, spares a tenth
-		// of the processor time.
-		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	}
 	defer stayTogether(lookEvery, busyProcessor)()
 	start := time.Now()
 	queue, servers := a.crash.between(lease, servers)
