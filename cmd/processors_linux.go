@@ -26,7 +26,8 @@ const (
 // its share, but who is woken does not take the processor at once), and stays where it is until that processor has nothing left to
 // give, which is at some thousand messages a second, or others want it. From then on it has all that it may use, as other programs do.
 //
-// Where somebody has chosen a policy, one processor or GOMAXPROCS, or the kernel refuses, that stays as it is. The policy is not undone.
+// A policy that somebody has chosen stays as it is, and so do the processors where GOMAXPROCS is set, one is allowed, or the kernel refuses. The
+// policy is not undone.
 func stayTogether(every time.Duration, busyOn func(cpu int) (busy func() bool)) (apart func()) {
 	eachThread(func(id int) {
 		if attr, err := unix.SchedGetAttr(id, 0); err == nil && attr.Policy == unix.SCHED_NORMAL {

@@ -62,7 +62,7 @@ func TestStayTogether(t *testing.T) {
 	check("GOMAXPROCS was chosen", all.Count())
 }
 
-// A processor that this process has kept busy is.
+// A processor that nothing is known of is busy; of one that is known, its time with nothing to do is read.
 func TestBusyProcessor(t *testing.T) {
 	busy := busyProcessor(1 << 20) // which is not there, so that only the process is looked at
 	if !busy() {
