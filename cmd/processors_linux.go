@@ -105,10 +105,15 @@ func busyProcessor(cpu int) (busy func() bool) {
 	idle, total, own, at := look()
 	return func() bool {
 		i, t, o, now := look()
-		full := float64(i-idle) <= (1-busyShare)*float64(t-total) || float64(o-own) >= busyShare*float64(now.Sub(at))
+		busy := isBusy(i-idle, t-total, o-own, now.Sub(at))
 		idle, total, own, at = i, t, o, now
-		return full
+		return busy
 	}
+}
+
+// isBusy says whether a processor that had nothing to do for idle of total ticks, where this process was on one for own of passed, is busy.
+func isBusy(idle, total int64, own, passed time.Duration) bool {
+	return float64(idle) <= (1-busyShare)*float64(total) || float64(own) >= busyShare*float64(passed)
 }
 
 // parseProcessor is the processor that a thread was on last (proc_pid_stat(5)).

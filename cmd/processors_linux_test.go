@@ -8,18 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A run is on one processor as a batch job, has all of them when that one is busy, and leaves them as they were.
+// A run is on one processor as a batch job, has all of them when that one is busy, and leaves them as they were. Where there is one only, or
+// another policy was chosen, that stays.
 func TestStayTogether(t *testing.T) {
 	var all unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil || all.Count() < 2 {
-		t.Skip("there is one processor only")
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
 	}
-	if attr, err := unix.SchedGetAttr(0, 0); err != nil || attr.Policy != unix.SCHED_NORMAL && attr.Policy != unix.SCHED_BATCH {
-		t.Skip("the scheduling policy was chosen")
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
+	policy := before.Policy
+	if policy == unix.SCHED_NORMAL {
+		policy = unix.SCHED_BATCH
+	}
+	t.Setenv("GOMAXPROCS", "")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	runtime.SetDefaultGOMAXPROCS()
 	procs := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(procs)
-	check := func(when string, n int) {
+	check := func(when string, processors, places int) {
 		t.Helper()
 		eachThread(func(id int) {
 			var set unix.CPUSet
@@ -27,39 +35,47 @@ func TestStayTogether(t *testing.T) {
 			if err != nil || unix.SchedGetaffinity(id, &set) != nil {
 				return // it has ended
 			}
-			if set.Count() != n || attr.Policy != unix.SCHED_BATCH {
-				t.Errorf("%s: thread %d has %d processors with policy %d, want %d", when, id, set.Count(), attr.Policy, n)
+			if set.Count() != processors || attr.Policy != policy {
+				t.Errorf("%s: thread %d has %d processors and policy %d, want %d and %d", when, id, set.Count(), attr.Policy, processors, policy)
 			}
 		})
-		if got := runtime.GOMAXPROCS(0); (got == 1) != (n == 1) && all.Count() == runtime.NumCPU() {
-			t.Errorf("%s: GOMAXPROCS=%d", when, got)
+		if got := runtime.GOMAXPROCS(0); got != places {
+			t.Errorf("%s: GOMAXPROCS=%d, want %d", when, got, places)
 		}
 	}
-	t.Setenv("GOMAXPROCS", "")
-	never := func(int) func() bool { return func() bool { return false } }
+	watched := false
+	never := func(int) func() bool {
+		watched = true
+		return func() bool { return false }
+	}
 	apart := stayTogether(time.Millisecond, never)
 	time.Sleep(20 * time.Millisecond)
-	check("together", 1)
+	check("together", 1, 1)
 	apart()
-	check("apart", all.Count())
+	check("apart", all.Count(), procs)
+	if several := all.Count() > 1; watched != several {
+		t.Errorf("with %d processors it was watched how busy one is: %v", all.Count(), watched)
+	}
 
-	looks := make(chan bool)
-	apart = stayTogether(time.Millisecond, func(int) func() bool { return func() bool { return <-looks } })
-	for range busyLooks - 1 {
+	if watched {
+		looks := make(chan bool)
+		apart = stayTogether(time.Millisecond, func(int) func() bool { return func() bool { return <-looks } })
+		for range busyLooks - 1 {
+			looks <- true
+		}
+		looks <- false
+		for range busyLooks - 1 {
+			looks <- true
+		}
+		check("busy, but not for long", 1, 1)
 		looks <- true
+		apart()
+		check("busy", all.Count(), procs)
 	}
-	looks <- false
-	for range busyLooks - 1 {
-		looks <- true
-	}
-	check("busy, but not for long", 1)
-	looks <- true
-	apart()
-	check("busy", all.Count())
 
 	t.Setenv("GOMAXPROCS", "2")
 	defer stayTogether(time.Millisecond, never)()
-	check("GOMAXPROCS was chosen", all.Count())
+	check("GOMAXPROCS was chosen", all.Count(), procs)
 }
 
 // A processor that nothing is known of is busy; of one that is known, its time with nothing to do is read.
@@ -76,6 +92,33 @@ func TestBusyProcessor(t *testing.T) {
 		if idle, total := parseIdle([]byte(stat), 1); idle != 0 || total != 0 {
 			t.Errorf("%q: idle %d of %d", stat, idle, total)
 		}
+	}
+}
+
+func TestIsBusy(t *testing.T) {
+	tests := []struct {
+		idle, total int64
+		own, passed time.Duration
+		want        bool
+	}{
+		{2, 100, 0, time.Second, true},
+		{4, 100, 0, time.Second, false},
+		{100, 100, 980 * time.Millisecond, time.Second, true}, // /proc/stat tells of another processor
+		{100, 100, 900 * time.Millisecond, time.Second, false},
+		{0, 0, 0, time.Second, true}, // nothing is told
+	}
+	for _, tt := range tests {
+		if got := isBusy(tt.idle, tt.total, tt.own, tt.passed); got != tt.want {
+			t.Errorf("idle %d of %d, own time %v of %v: busy %v, want %v", tt.idle, tt.total, tt.own, tt.passed, got, tt.want)
+		}
+	}
+}
+
+// It is set before there are threads, so that Go's own have it.
+func TestTimerSlack(t *testing.T) {
+	const want = 1_000_000 // nanoseconds
+	if got, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || got != want {
+		t.Errorf("timers may be late by %d ns, %v, want %d", got, err, want)
 	}
 }
 
