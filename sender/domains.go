@@ -13,8 +13,8 @@ import (
 // domains keep the recipients' domains from each other's way: a domain that is slow, or has a rate of its own, has few jobs with the
 // workers, and its others are parked, while those of other domains go by.
 //
-// How many a domain may have is found as Postfix finds its concurrency: one begins with few, and every job that comes to
-// an end makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
+// How many a domain may have is found as Postfix finds its concurrency: one begins with few, and every job that a server
+// has answered makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
 // to hang when it has many may keep as many connections waiting as it had; to prevent that, a list with one large domain would have
 // to leave connections unused. Those that are found to be slow have half of the connections, all together, while the workers have enough
 // without them.
@@ -32,11 +32,13 @@ type domains struct {
 	parked int           // touched by the feeder only, as is what is not guarded
 	looked time.Time     // for slow ones,
 	slow   []*domain     // and these were
+	behind []*domain     // have messages behind others
 	halved time.Time     // served of each
 }
 
 type domain struct {
 	busy, window int
+	behind       int // those of busy that wait for the server to answer messages to other domains; touched by the feeder only
 	parked       []parkedJob
 	served       service
 	slow         bool          // it kept those waiting that were parked:
@@ -107,10 +109,27 @@ func (d *domains) forget() {
 	}
 }
 
+// excuse leaves out of account what a domain has with the workers behind messages to others which the server does not answer: those others
+// hang, and if all that the domain may have is behind them, it would hang with them. Behind is asked when something is parked.
+func (d *domains) excuse(behind func() map[string]int) {
+	for _, v := range d.behind {
+		v.behind = 0
+	}
+	d.behind = d.behind[:0]
+	if d.parked == 0 {
+		return
+	}
+	for name, n := range behind() {
+		v := d.get(name)
+		v.behind = n
+		d.behind = append(d.behind, v)
+	}
+}
+
 // admit takes one job's worth of a domain, or says that it has to be parked, and if that is for a rate, until when.
 func (d *domains) admit(ctx context.Context, v *domain, now time.Time) (ok bool, err error) {
 	d.mu.Lock()
-	room := v.busy < v.window && (d.most == 0 || v.busy < d.most) && !(v.slow && d.slowHaveEnough())
+	room := v.busy-v.behind < v.window && (d.most == 0 || v.busy < d.most) && !(v.slow && d.slowHaveEnough())
 	d.mu.Unlock()
 	if !room || now.Before(v.until) {
 		return false, nil
@@ -162,7 +181,9 @@ func (d *domains) done(name string, by service, back store.Unsent) bool {
 	v.busy--
 	d.busy--
 	v.served.add(by)
-	v.window = min(v.window+1, windowMost)
+	if by.n > 0 { // what was put back says nothing of the server
+		v.window = min(v.window+1, windowMost)
+	}
 	more := len(v.parked) > 0
 	var given pass
 	if v.pace != nil {
@@ -215,7 +236,7 @@ func (d *domains) shed(now time.Time, most int, up time.Time, waiting map[string
 		own := v.served
 		own.add(waiting[name])
 		late := !up.IsZero() && len(v.parked) > 0 && now.Sub(later(v.parked[0].since, up)) >= slowAfter
-		blamed := v.pace != nil || own.n > 0 && own.mean() >= all.mean()*9/10
+		blamed := v.pace != nil || v.behind > 0 && v.behind == v.busy || own.n > 0 && own.mean() >= all.mean()*9/10
 		if v.slow = late && blamed || v.slow && now.Before(v.back); v.slow {
 			d.slow = append(d.slow, v)
 		}

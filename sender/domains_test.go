@@ -2,6 +2,8 @@ package sender
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -108,6 +110,35 @@ func TestSortedByDomain(t *testing.T) {
 	})
 }
 
+// What a server answered makes room for one more of its domain. What was put back without an answer does not: a domain that hangs would
+// get ever more connections.
+func TestRoomForAnswers(t *testing.T) {
+	d := newDomains(Options{Stats: &Stats{}})
+	v := d.get("example.com")
+	admitted := func() (n int) {
+		for {
+			switch ok, err := d.admit(t.Context(), v, time.Now()); {
+			case err != nil:
+				t.Fatal(err)
+			case !ok:
+				return n
+			}
+			n++
+		}
+	}
+	if n := admitted(); n != windowFirst {
+		t.Errorf("%d were admitted at first", n)
+	}
+	d.done("example.com", service{}, untried)
+	if n := admitted(); n != 1 {
+		t.Errorf("%d were admitted for one that was put back", n)
+	}
+	d.done("example.com", service{time.Second, 1}, store.Unsent{})
+	if n := admitted(); n != 2 {
+		t.Errorf("%d were admitted for one that was answered", n)
+	}
+}
+
 // A domain's rate holds for it, and holds up nobody else.
 func TestDomainRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,8 +207,9 @@ type slowServer struct {
 
 type slowSession struct {
 	Session
-	takes func(to string) time.Duration
-	to    string
+	takes  func(to string) time.Duration
+	to     string
+	pushed []string
 }
 
 func (s slowServer) Dial(ctx context.Context) (Session, error) {
@@ -195,47 +227,76 @@ func (s *slowSession) Result() (reply.Reply, error) {
 	return s.Session.Result()
 }
 
+func (s *slowSession) Push(m *Message) error {
+	s.pushed = append(s.pushed, m.To)
+	return s.Session.Push(m)
+}
+
+func (s *slowSession) Answer() (reply.Stage, reply.Reply, error) {
+	time.Sleep(s.takes(s.pushed[0]))
+	s.pushed = s.pushed[1:]
+	return s.Session.Answer()
+}
+
 // The list begins with ten thousand rows of a domain or a few, which hang or take their time for each message: the others go by, with
-// half of the connections at the least.
+// half of the connections at the least. On one processor the first workers to run take what there is: all that one domain may have may
+// be behind messages to another that hangs.
 func TestSlowDomainFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for name, c := range map[string]struct {
-		takes   time.Duration
-		domains int64
+		takes               time.Duration
+		domains             int64
+		pipeline, perDomain int
 	}{
-		"slow": {2 * time.Second, 1}, "two slow": {2 * time.Second, 2}, "four slow": {2 * time.Second, 4},
-		"hangs": {time.Hour, 1}, "two hang": {time.Hour, 2},
+		"slow": {2 * time.Second, 1, 1, 0}, "two slow": {2 * time.Second, 2, 1, 0}, "four slow": {2 * time.Second, 4, 1, 0},
+		"hangs": {time.Hour, 1, 1, 0}, "two hang": {time.Hour, 2, 1, 0}, "two hang, one at a time": {time.Hour, 2, 1, 1},
+		"two hang, chunking": {time.Hour, 2, 8, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				const first, others, connections = 10_000, 1000, 10
-				const quick = 100 * time.Millisecond
-				q := domainQueue{newQueue(t, first+others, "process"), 10, first, c.domains}
-				isFirst := map[string]bool{}
-				for n := range first {
-					isFirst[address(n)] = true
-				}
-				var sent atomic.Int64
-				s := slowServer{newServer(t, nil, nil), func(to string) time.Duration {
-					if isFirst[to] {
-						return c.takes
-					}
-					sent.Add(1)
-					return quick
-				}}
-				work, cut := context.WithCancel(context.Background())
-				done := make(chan error)
-				o := options(connections)
-				o.Batch = 100
-				go func() { done <- o.run(work, work, q, s) }()
-				const within = 10*time.Second + others*quick/(connections/2)
-				time.Sleep(within)
-				if n := sent.Load(); n != others {
-					t.Errorf("%d of the %d others were sent in %v", n, others, within)
-				}
-				cut()
-				<-done
+		for _, processors := range []int{1, 2} {
+			t.Run(fmt.Sprint(name, ", processors ", processors), func(t *testing.T) {
+				runtime.GOMAXPROCS(processors)
+				synctest.Test(t, func(t *testing.T) { slowDomainFirst(t, c.takes, c.domains, c.pipeline, c.perDomain) })
 			})
-		})
+		}
+	}
+}
+
+func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline, perDomain int) {
+	const first, others, connections = 10_000, 1000, 10
+	const quick = 100 * time.Millisecond
+	q := domainQueue{newQueue(t, first+others, "process"), 10, first, domains}
+	isFirst := map[string]bool{}
+	for n := range first {
+		isFirst[address(n)] = true
+	}
+	var sent atomic.Int64
+	fake := newServer(t, nil, nil)
+	if pipeline > 1 {
+		fake.depth = pipeline
+	}
+	s := slowServer{fake, func(to string) time.Duration {
+		if isFirst[to] {
+			return takes
+		}
+		sent.Add(1)
+		return quick
+	}}
+	work, cut := context.WithCancel(context.Background())
+	defer cut()
+	done := make(chan error)
+	o := options(connections)
+	o.Batch, o.Pipeline, o.PerDomain = 100, pipeline, perDomain
+	go func() { done <- o.run(work, work, q, s) }()
+	const within = 10*time.Second + others*quick/(connections/2)
+	select {
+	case err := <-done:
+		t.Errorf("the run ended early: %v", err)
+	case <-time.After(within):
+		if n := sent.Load(); n != others {
+			t.Errorf("%d of the %d others were sent in %v", n, others, within)
+		}
+		cut()
+		<-done
 	}
 }
 

@@ -130,7 +130,7 @@ func (r *recorder) gather() bool {
 		switch {
 		case ended:
 			return begins+finishes > 0
-		case begins > 0 && enough, begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
+		case begins > 0 && (enough || r.took == 0), begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
 			return true
 		case begins > 0 && !begun:
 			begun = true

@@ -265,6 +265,7 @@ func (e *engine) feed() (err error) {
 	claimed := 0
 	for e.offering.Err() == nil {
 		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
+		e.domains.excuse(e.behind)
 		free, err := e.domains.release(e.offering, e.hand)
 		if err != nil {
 			return fmt.Errorf("limits of a domain: %w", err)
@@ -403,13 +404,12 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 	case e.hasty:
 		timer, e.hasty = time.After(asidePause), false
 	case full:
-		timer = time.After(slowAfter / 5) // some of what is parked may have to make room
 	case worth:
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
 	var freed <-chan time.Time
 	if !free.IsZero() {
-		freed = time.After(max(time.Until(free), 0))
+		freed = time.After(max(time.Until(free), time.Millisecond))
 	}
 	var stuck <-chan time.Time
 	if held > 0 {
@@ -430,7 +430,7 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 			for _, w := range e.workers {
 				returned = w.returnUpcoming() || returned
 			}
-			if !returned {
+			if !returned && e.domains.parked == 0 { // some of what is parked may go now, or has to make room
 				continue
 			}
 		}
@@ -466,6 +466,23 @@ func (e *engine) waiting() map[string]service {
 			s := all[t.Domain]
 			s.add(service{time.Since(t.since), 1})
 			all[t.Domain] = s
+		}
+	}
+	return all
+}
+
+// behind counts the messages to each domain that wait because the server has not answered one to another domain for a while.
+func (e *engine) behind() map[string]int {
+	all := map[string]int{}
+	for _, w := range e.workers {
+		first := w.waits.Load()
+		if first == nil || time.Since(first.since) < stuckAfter {
+			continue
+		}
+		for t := first.next.Load(); t != nil; t = t.next.Load() {
+			if t.Domain != first.Domain {
+				all[t.Domain]++
+			}
 		}
 	}
 	return all

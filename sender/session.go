@@ -74,7 +74,7 @@ func (w *worker) stayOut(until time.Time) bool {
 	w.hangUp()
 	var over <-chan time.Time
 	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
+		timer := time.NewTimer(max(time.Until(until), time.Millisecond))
 		defer timer.Stop()
 		over = timer.C
 	}

@@ -24,7 +24,13 @@ func (w *worker) stream(first *task) {
 		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
 			var pushed []*task
 			pushed, lost = w.push(w.group(first, free))
-			w.under, first = append(w.under, pushed...), nil
+			for _, t := range pushed {
+				if n := len(w.under); n > 0 {
+					w.under[n-1].next.Store(t)
+				}
+				w.under = append(w.under, t)
+			}
+			first = nil
 		}
 		answers := w.answers(lost != nil)
 		w.under = w.under[len(answers):]

@@ -49,8 +49,9 @@ type task struct {
 	kept    chan bool // brings the recorder's answer to its begin; nil before that was asked for
 	pass    pass
 	offered time.Time
-	since   time.Time // when the server had nothing else to answer before it
-	pinned  bool      // no other server may take it
+	since   time.Time            // when the server had nothing else to answer before it
+	pinned  bool                 // no other server may take it
+	next    atomic.Pointer[task] // the one behind it on the connection; nil: none yet
 }
 
 func (w *worker) run() {
@@ -158,6 +159,7 @@ func (w *worker) send(current *task) *task {
 	if next != nil {
 		next.offered = time.Now()
 		nextMessage = &next.Message
+		current.next.Store(next)
 	}
 	switch slow := w.recorder.slow.Load(); {
 	case current.kept != nil:
