@@ -57,14 +57,14 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		if err := l.read(plain); err != nil {
 			return err
 		}
-		loader := loader{store: s, campaign: id, added: map[string]int64{}}
+		loader := loader{store: s, campaign: id, now: millis(time.Now()), added: map[string]int64{}}
 		if err := s.writer.QueryRowContext(plain, "SELECT coalesce(max(id), 0) FROM job").Scan(&loader.last); err != nil {
 			return err
 		}
 		if loader.gate, err = s.gate(plain); err != nil {
 			return err
 		}
-		rows := reader{next: next, campaign: id, position: position, rank: snap.Rank, now: millis(time.Now())}
+		rows := reader{next: next, position: position, rank: snap.Rank}
 		if err := rows.each(ctx, func(b *batch) error { return loader.add(plain, b) }); err != nil {
 			return err
 		}
@@ -146,36 +146,44 @@ func (s *Store) count(ctx context.Context, campaign int64, delta map[string]int6
 type loader struct {
 	store    *Store
 	campaign int64
+	now      int64
 	gate     gate
 	last     int64 // the table's highest id
 	done     Loaded
 	added    map[string]int64 // rows by state
+	args     []any
+	queries  [2]string // for whole groups of rows: with fates, and of rows that all wait
 }
 
 // add inserts a batch.
 func (l *loader) add(ctx context.Context, b *batch) error {
-	for args := b.args; len(args) > 0; {
-		n := loadGroup * jobArgs
-		if len(args) < n {
-			n = jobArgs // one by one: two statements are prepared, not fifty
+	for args, fates := b.args, b.fates; len(fates) > 0; {
+		n := loadGroup
+		if len(fates) < n {
+			n = 1 // one by one: few statements are prepared, not fifty
 		}
-		if err := l.insert(ctx, args[:n]); err != nil {
+		if err := l.insert(ctx, args[:n*jobArgs], fates[:n]); err != nil {
 			return err
 		}
-		args = args[n:]
+		args, fates = args[n*jobArgs:], fates[n:]
 	}
 	return nil
 }
 
-// insert adds the rows whose arguments these are, but for those that the campaign has.
-func (l *loader) insert(ctx context.Context, args []any) error {
-	rows := int64(len(args) / jobArgs)
-	if err := l.suppress(ctx, args); err != nil {
+// insert adds the rows whose arguments and fates these are, but for those that the campaign has.
+func (l *loader) insert(ctx context.Context, args []any, fates []fate) error {
+	if err := l.suppress(ctx, args, fates); err != nil {
 		return err
 	}
-	query := "INSERT OR FAIL INTO job (campaign, identity, address, fields, line, state, updated, text, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" +
-		strings.Repeat(", (?, ?, ?, ?, ?, ?, ?, ?, ?)", int(rows)-1) + " ON CONFLICT (campaign, identity) DO NOTHING"
-	n, err := l.store.changes(ctx, query, args...)
+	l.args = append(append(l.args[:0], l.campaign, l.now), args...)
+	wait := !slices.ContainsFunc(fates, func(f fate) bool { return f != waits })
+	if !wait {
+		for _, f := range fates {
+			l.args = append(l.args, string(f.state), f.text, f.rank)
+		}
+	}
+	rows := int64(len(fates))
+	n, err := l.store.changes(ctx, l.query(len(fates), wait), l.args...)
 	if err != nil {
 		return err
 	}
@@ -184,8 +192,8 @@ func (l *loader) insert(ctx context.Context, args []any) error {
 	switch n {
 	case 0:
 	case rows:
-		for row := range slices.Chunk(args, jobArgs) {
-			l.count(row[stateArg].(string), row[rankArg].(float64))
+		for _, f := range fates {
+			l.count(string(f.state), f.rank)
 		}
 	default: // who of them is new is known by the ids, which go up
 		err = l.store.each(ctx, 2, func(row []driver.Value) error {
@@ -199,6 +207,36 @@ func (l *loader) insert(ctx context.Context, args []any) error {
 	return err
 }
 
+// query is the statement for so many rows. That all of them wait is in its text: what is no argument need not be handed over and bound.
+func (l *loader) query(rows int, wait bool) string {
+	known := &l.queries[0]
+	if wait {
+		known = &l.queries[1]
+	}
+	if rows == loadGroup && *known != "" {
+		return *known
+	}
+	b := strings.Builder{}
+	b.WriteString("INSERT OR FAIL INTO job (campaign, updated, identity, address, fields, line, state, text, rank) VALUES ")
+	for i := range rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		n := 3 + i*jobArgs
+		fmt.Fprintf(&b, "(?1, ?2, ?%d, ?%d, ?%d, ?%d, ", n, n+1, n+2, n+3)
+		if n = 3 + rows*jobArgs + 3*i; wait {
+			fmt.Fprintf(&b, "'%s', '', 0)", Queued)
+		} else {
+			fmt.Fprintf(&b, "?%d, ?%d, ?%d)", n, n+1, n+2)
+		}
+	}
+	b.WriteString(" ON CONFLICT (campaign, identity) DO NOTHING")
+	if rows == loadGroup {
+		*known = b.String()
+	}
+	return b.String()
+}
+
 func (l *loader) count(state string, rank float64) {
 	l.added[state]++
 	if state == string(Queued) && rank > math.MaxFloat64 {
@@ -208,19 +246,18 @@ func (l *loader) count(state string, rank float64) {
 
 // suppress marks those who are on the suppression list. The rows that the campaign has already are left as they
 // are here, too; they are looked at when they are claimed.
-func (l *loader) suppress(ctx context.Context, args []any) error {
+func (l *loader) suppress(ctx context.Context, args []any, fates []fate) error {
 	if !l.gate.any {
 		return nil
 	}
 	addresses := make([]string, 0, loadGroup)
 	for row := range slices.Chunk(args, jobArgs) {
-		addresses = append(addresses, row[identityArg].(string))
+		addresses = append(addresses, row[0].(string))
 	}
 	found, err := l.gate.look(ctx, addresses)
 	for i, address := range addresses {
-		row := args[i*jobArgs:]
-		if e, ok := found[address]; ok && row[stateArg] == string(Queued) {
-			row[stateArg], row[textArg] = string(Suppressed), e.why(address)
+		if e, ok := found[address]; ok && fates[i].state == Queued {
+			fates[i].state, fates[i].text = Suppressed, e.why(address)
 		}
 	}
 	return err

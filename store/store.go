@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	name := (&url.URL{Scheme: "file", Path: abs}).String()
-	if s.writeDB, err = sql.Open("sqlite3", name+"?mode=rw&_busy_timeout=10000&_txlock=immediate&_foreign_keys=on&_synchronous=FULL&_cache_size=-16000&_mutex=no"); err != nil {
+	if s.writeDB, err = sql.Open("sqlite3", name+"?mode=rw&_busy_timeout=10000&_txlock=immediate&_foreign_keys=on&_synchronous=FULL&_mutex=no"); err != nil {
 		return err
 	}
 	if s.writer, err = s.writeDB.Conn(ctx); err != nil {
@@ -160,7 +161,7 @@ func prepareFile(path string, create bool) error {
 		return fmt.Errorf("queue: %w", err)
 	}
 	defer f.Close()
-	head := make([]byte, 16)
+	head := make([]byte, 18)
 	switch n, err := io.ReadFull(f, head); {
 	case n == 0 && errors.Is(err, io.EOF):
 		if was {
@@ -171,8 +172,26 @@ func prepareFile(path string, create bool) error {
 		return fmt.Errorf("queue %s: %w", path, err)
 	case len(bytes.Trim(head[:n], "\x00")) == 0:
 		return nil // the power went while it was made: the journal beside it takes it back; without one SQLite refuses the file
-	case string(head[:n]) != "SQLite format 3\x00":
+	case string(head[:min(n, 16)]) != "SQLite format 3\x00":
 		return fmt.Errorf("queue %s: this is not a mailblast queue; it was left as it is. Name another file with --db", path)
+	}
+	return whole(f, pageSize(binary.BigEndian.Uint16(head[16:])))
+}
+
+// whole refuses a file that does not end with a page. SQLite would take what is missing for zeros. Beside a log or a journal that may be how
+// a write was interrupted, which they mend.
+func whole(f *os.File, pageSize int) error {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(f.Name() + suffix); err == nil && info.Size() > 0 {
+			return nil
+		}
+	}
+	info, err := f.Stat()
+	if err == nil && pageSize > 0 && info.Size()%int64(pageSize) != 0 {
+		err = errDamaged{"its end is missing"}
+	}
+	if err != nil {
+		return fmt.Errorf("queue %s: %w", f.Name(), err)
 	}
 	return nil
 }
@@ -253,7 +272,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.checkMarks(ctx, marks, tables > 0); err != nil {
 		return err
 	}
-	if _, err := s.writer.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
+	// A page of 8 KiB instead of 4 saves a tenth of the time of loading; a new file only is given it. SQLite counts the cache's pages by the
+	// size that is known when it is told, so it is told then.
+	if _, err := s.writer.ExecContext(ctx, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA cache_size=-20000"); err != nil {
 		return err
 	}
 	for ; version < len(steps); version++ {
