@@ -34,7 +34,7 @@ func (b *bench) attachment(ctx context.Context, n int) error {
 	}
 	t.print()
 	if costs[1] != nil {
-		longer := ratio(costs[1], costs[0])
+		longer := ratio(costs[1], costs[0], cost.rate)
 		b.goal("1 MB attachment: time, by that of the same octets sent bare", "≤ "+times(1.2), times(longer), longer <= 1.2)
 	}
 	return nil

@@ -28,11 +28,15 @@ func (b *bench) compare(ctx context.Context) error {
 			continue
 		}
 		low, high := extremes(costs[i])
-		faster := ratio(costs[0], costs[i])
+		faster := ratio(costs[0], costs[i], cost.rate)
 		t.row(s.name, whole(float64(b.n/s.share)), whole(median(costs[i], cost.rate)), whole(low)+" to "+whole(high),
 			times(faster), whole(median(costs[i], cost.perMessage)), peak(costs[i]))
 		if s.goal > 0 {
 			b.goal("messages/s, beside "+s.name, "≥ "+times(s.goal), times(faster), faster >= s.goal)
+		}
+		if s.cpu > 0 {
+			more := ratio(costs[0], costs[i], cost.perMessage)
+			b.goal("CPU a message, beside "+s.name, "≤ "+times(s.cpu), times(more), more <= s.cpu)
 		}
 	}
 	t.print()
@@ -88,11 +92,11 @@ func (b *bench) rounds(ctx context.Context, senders []sender, n func(sender) int
 	return costs, nil
 }
 
-// ratio is the median of a's rate by b's, round by round.
-func ratio(a, b []cost) float64 {
+// ratio is the median of a figure of a's by that of b's, round by round.
+func ratio(a, b []cost, of func(cost) float64) float64 {
 	values := make([]float64, len(a))
 	for i := range a {
-		values[i] = a[i].rate() / b[i].rate()
+		values[i] = of(a[i]) / of(b[i])
 	}
 	return middle(values)
 }

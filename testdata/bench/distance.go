@@ -29,7 +29,7 @@ func (b *bench) distance(ctx context.Context, rtt time.Duration) error {
 	}
 	for i, s := range senders {
 		if costs[i] != nil {
-			t.row(s.name, whole(float64(n(s))), whole(median(costs[i], cost.rate)), times(ratio(costs[0], costs[i])), fmt.Sprintf("%.2f", median(costs[i], trips)))
+			t.row(s.name, whole(float64(n(s))), whole(median(costs[i], cost.rate)), times(ratio(costs[0], costs[i], cost.rate)), fmt.Sprintf("%.2f", median(costs[i], trips)))
 		}
 	}
 	t.print()
