@@ -75,7 +75,8 @@ var table = []rule{
 			{excess}(?: \w+){0,3} (?:sending|send|submission|submit|relay\w*|outbound|outgoing|plan|smtp) (?:message |mail |
 			email )?(?:quota|credits?|allowance|limit)|(?:maximum|no|insufficient|not enough|out of)(?: \w+){0,2} credits?|
 			credits? (?:\w+ )?(?:exceeded|exhausted|used|expired)|(?:trial|subscription|plan|licen[cs]e){near}(?:expired|ended|
-			over|limit)|your (?:\w+ )?account(?: \w+){0,3} {excess}(?: \w+){0,4} (?:quota|limit)|unpaid|overdue|payment required|billing|insufficient (?:\w+ )?(?:balance|funds)|(?:balance|funds) (?:\w+ )?insufficient`,
+			over|limit)|your (?:\w+ )?account(?: \w+){0,3} {excess}(?: \w+){0,4} (?:quota|limit)|unpaid|overdue|payment required|billing|upgrade (?:your|to) (?:\w+ )?(?:plan|account|subscription)|
+			you(?: have)? {excess} your(?: (?:out|send|sent|mail|email|message)\w*){0,2} (?:quota|allowance|credits?)|insufficient (?:\w+ )?(?:balance|funds)|(?:balance|funds) (?:\w+ )?insufficient`,
 		unless: `{brief}|rate`,
 		why:    "what the account may send is used up (SendGrid, Exchange Online SubmissionQuotaExceeded)",
 	},
@@ -83,7 +84,7 @@ var table = []rule{
 		name: "authentication-for-recipient", codes: "5", class: Rejected, scope: Message,
 		text: `
 			resolver rst|\bgroup\b{near}(?:member|organi[sz]ation|sender)|(?:allowed|accepted|safe) senders?|by organi[sz]ation|
-			notauthenticatedfor|not (?:a )?(?:group )?member|restricted (?:recipient|address|group|list)|(?:only|
+			notauthenticatedfor|not authenticated for (?:the |this )?(?:mail ?box|recipient|group)|not (?:a )?(?:group )?member|restricted (?:recipient|address|group|list)|(?:only|
 			just) accepts?{near}(?:from|internal|authenticated|members)|only (?:authenticated|internal|authorized|members)|accepts?{near}from (?:\w+ )?members|members only|
 			recipient address(?:es)? rejected{near}authenticat`,
 		unless: `member of (?:\w+ )?domain`,
@@ -102,13 +103,13 @@ var table = []rule{
 		text: `
 			\b(?:authenticat\w*|authentification|\bauth\b|log ?in|log ?on|credentials?|password|passwd|user ?name|api key|token|
 			sasl)\b{near}(?:fail\w*|invalid\w*|incorrect|reject\w*|denied|unsuccessful|not (?:be )?(?:\w+ )?(?:accept\w*|allow\w*|
-			recogni\w*|enable\w*|valid\w*|success\w*|match\w*|correct|complete\w*|support\w*|permit\w*)|disabled|wrong|bad|
+			recogni\w*|enable\w*|valid\w*|success\w*|match\w*|correct|complete\w*|support\w*|permit\w*|implement\w*)|unimplemented|disabled|wrong|bad|
 			expired|revoked|mismatch\w*|required|needed|mandatory|first|error|unrecogni[sz]ed|unknown|does not match|do not match|
-			refus\w*|erron\w*|incorrecte?s?)|\b(?:fail\w*|invalid|incorrect|bad|wrong|no|unrecogni[sz]ed|unsupported|rejected|
+			refus\w*|erron\w*|incorrecte?s?)|\b(?:fail\w*|invalid|incorrect|bad|wrong|no|unrecogni[sz]ed|unsupported|malformed|rejected|
 			expired|must|requires?|need|needs|ha(?:ve|s) to|please|could not|can not|unable to|not|without|before|
 			unauthori[sz]ed){near}(?:authenticat\w*|\bauth\b|log ?in|log ?on|credentials?|password|api key|sasl)|
 			(?:only|allowed|permitted|possible) with (?:smtp )?authentication|unauthenticated (?:senders?|users?|clients?|connections?|access|smtp)|(?:client|sender|user|you are|session) (?:was |
-			is )?not (?:been )?(?:authenticated|logged in)|pop before smtp|(?:auth|authentication) (?:\w+ ){0,4}advertised|
+			is )?not (?:been )?(?:authenticated|logged in)|unknown auth\w* (?:type|method|mechanism)|pop before smtp|(?:auth|authentication) (?:\w+ ){0,4}advertised|
 			anmeldung`,
 		unless: `
 			{proof}|authenticate with|authenticated with|too many (?:\w+ )?(?:auth|unauth|login|connect)|{flow}{near}{excess}|
@@ -119,7 +120,7 @@ var table = []rule{
 		name: "encryption-required", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
 			\b(?:starttls|tls|ssl|encrypt\w*|secure connection){near}(?:required|first|mandatory|needed|only)|\b(?:must|requires?|
-			need|needs){near}(?:starttls|tls|ssl|encrypt\w*|secure connection)`,
+			need|needs){near}(?:starttls|tls|ssl|encrypt\w*|secure connection)|(?:tls|ssl) #(?: \w+ #)?(?: is| are)? (?:not|no longer) (?:supported|accepted|allowed)`,
 		unless: `{flow}{near}{excess}|too many`,
 		why:    "the server wants TLS first (RFC 3207 section 4)",
 	},
@@ -129,7 +130,7 @@ var table = []rule{
 			\brelay\w*\b{near}(?:denied|deny|not|no|disallowed|prohibited|forbidden|refused|rejected|disabled|restricted|
 			unauthori[sz]ed|required|verboten|interdit)|\b(?:not|no|unable to|denied|can not|never|denies|refuse\w*|reject\w*|invalid|
 			unauthori[sz]ed|without|prohibit\w*) (?:[a-z@#]+ ){0,4}relay\w*|local users? only|rcpthosts|not (?:a )?gateway\w*|anti ?relay|insecure (?:\w+ )?relay`,
-		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|in relay (?:recipient|domain)s?|relay (?:recipient|domain)s? (?:table|map)|user unknown|unknown user`,
+		unless: `(?:black|block|deny) ?list|dnsbl|\blisted\b|{abuse}|in relay (?:recipient|domain)s?|relay (?:recipient|domain)s? (?:table|map)|user unknown|unknown user|relay (?:\w+ )?(?:is )?(?:not (?:ready|respond\w*|reach\w*|answer\w*|available)|busy|down|unavailable)`,
 		why:    "this server does not send mail on for us: log in, or use the right server (RFC 3463 X.7.1; Postfix smtpd_relay_restrictions)",
 	},
 	{
@@ -148,7 +149,8 @@ var table = []rule{
 			allowed to send)|under review|on hold)|(?:your|senders?|sending|smtp) account{near}(?:suspended|disabled|locked|
 			deactivated|blocked|inactive|restricted|closed|limited|terminated|paused)|(?:sending|submission|outbound mail|
 			outgoing mail|mail sending)\b (?:\w+ ){0,3}(?:denied|disabled|suspended|paused|not allowed|blocked|restricted)|
-			sender\b(?: [a-z@]+){0,4} account (?:is )?(?:suspended|disabled|blocked|locked)|storedrv submission|(?:blocked|barred) from sending|(?:unregistered|unconfigured|unverified) (?:sending )?(?:domain|sender)|not (?:allowed|permitted|
+			sender\b(?: [a-z@]+){0,4} account (?:is )?(?:suspended|disabled|blocked|locked)|sending (?:for|from) (?:this|that|your|the) (?:\w+ ){1,2}(?:is|was|has been) (?:disabled|suspended|paused|not enabled)|
+			from (?:address |header )?and (?:auth\w*|log ?in|user ?name){near}(?:not|differ\w*)|storedrv submission|(?:blocked|barred) from sending|(?:unregistered|unconfigured|unverified) (?:sending )?(?:domain|sender)|not (?:allowed|permitted|
 			authori[sz]ed) to send(?: mails?| emails?| messages?)?$|tenant{near}(?:exceeded|blocked|threshold)|sandbox|
 			test purposes|account (?:is )?not subscribed`,
 		unless: `{proof}|verification (?:is )?in progress|authenticate with|your{near}recipient`,
@@ -232,7 +234,7 @@ var table = []rule{
 		text: `
 			reputation|complaints?|\buntrusted\b|denial of service|\bdos\b|suspicious (?:activity|traffic|behaviou?r)|new (?:ip|
 			sender)|behaviou?r|warm(?:ing)? ?up|{abuse}{near}rate`,
-		unless: `content`,
+		unless: `content|inactive`,
 		why:    "the server holds back an address or domain that it does not trust yet: go slower (Yahoo TSS04, Google low reputation)",
 	},
 
@@ -321,7 +323,7 @@ var table = []rule{
 	// What sounds like a dead recipient, and may as well be said of the sender.
 	{
 		name: "account-suspended", codes: "5", class: Rejected, scope: Message,
-		text:   `^(?:the |this |your |user )?(?:account|domain)(?: or domain)? (?:is |was |has been )?(?:suspended|disabled|deactivated|locked)`,
+		text:   `^(?:the |this |your |user )?(?:account|domain)(?: or domain)? (?:is |was |has been )?(?:suspended|disabled|deactivated|locked)|^(?:main|master|parent) account\b`,
 		unless: `@|discontinued`,
 		why:    "it does not say whose account that is: the recipient's, or the one that sends",
 	},
@@ -337,7 +339,7 @@ var table = []rule{
 		text: `
 			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|{destinataire}{near}{inconnu}|{inconnu}{near}{destinataire}|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
 			address(?:es)?|addressees?|alias|person|customer|rcpt|domain|host|local part)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|users?|
-			account|one|body)\b(?: \w+){0,3} (?:here|name|found|match\w*|available for)|no local (?:mail ?box|user)|no longer in use|(?:not|
+			account|one|body)\b(?: [a-z@]+){0,3} (?:here|name|found|match\w*|available for)|no local (?:mail ?box|user)|no longer in use|(?:not|
 			no|unable to) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee|alias)|
 			not handle (?:e?mail|messages) for (?:this|that|the) (?:user|recipient|address|mail ?box)|
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
