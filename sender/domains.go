@@ -173,15 +173,15 @@ func (d *domains) slowHaveEnough() bool {
 	return busy >= max(1, up/2) && d.busy >= enough
 }
 
-// done notes that an admitted job came to an end, what the server did for it, and what is given back to the domain's rate. It reports whether
-// another one waits for that.
-func (d *domains) done(name string, by service, back store.Unsent) bool {
+// done notes that an admitted job came to an end, what the server did for it, whether that was an answer, and what is given back to the
+// domain's rate. It reports whether another one waits for that.
+func (d *domains) done(name string, by service, answered bool, back store.Unsent) bool {
 	d.mu.Lock()
 	v := d.all[name]
 	v.busy--
 	d.busy--
 	v.served.add(by)
-	if by.n > 0 { // what was put back says nothing of the server
+	if answered { // a domain that hangs, time-out after time-out, gets no more
 		v.window = min(v.window+1, windowMost)
 	}
 	more := len(v.parked) > 0
@@ -297,7 +297,7 @@ func (d *domains) release(ctx context.Context, hand func(store.Job) bool) (next 
 				return next, err
 			}
 			if !ok {
-				if !v.until.IsZero() && (next.IsZero() || v.until.Before(next)) {
+				if v.until.After(time.Now()) && (next.IsZero() || v.until.Before(next)) {
 					next = v.until
 				}
 				break

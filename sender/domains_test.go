@@ -129,14 +129,52 @@ func TestRoomForAnswers(t *testing.T) {
 	if n := admitted(); n != windowFirst {
 		t.Errorf("%d were admitted at first", n)
 	}
-	d.done("example.com", service{}, untried)
+	d.done("example.com", service{}, false, untried)
 	if n := admitted(); n != 1 {
 		t.Errorf("%d were admitted for one that was put back", n)
 	}
-	d.done("example.com", service{time.Second, 1}, store.Unsent{})
+	d.done("example.com", service{time.Hour, 1}, false, store.Unsent{})
+	if n := admitted(); n != 1 {
+		t.Errorf("%d were admitted for one that was never answered", n)
+	}
+	d.done("example.com", service{time.Second, 1}, true, store.Unsent{})
 	if n := admitted(); n != 2 {
 		t.Errorf("%d were admitted for one that was answered", n)
 	}
+}
+
+// A countingQueue counts how often it is looked for what is due.
+type countingQueue struct {
+	Queue
+	looks atomic.Int64
+}
+
+func (q *countingQueue) Pending(ctx context.Context) (store.Counts, time.Time, error) {
+	q.looks.Add(1)
+	return q.Queue.Pending(ctx)
+}
+
+// That a domain with a rate hangs keeps nobody busy: that it may have one more by its rate does not mean that there is room for it.
+func TestHangsWithinItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows := newQueue(t, 50, "process")
+		q := &countingQueue{Queue: domainQueue{rows, 1, 0, 0}}
+		s := slowServer{newServer(t, nil, nil), func(string) time.Duration { return time.Hour }, false}
+		work, cut := context.WithCancel(context.Background())
+		defer cut()
+		done := make(chan error)
+		o := options(10)
+		o.DomainLimits = func(string) Limits { return limited(rows, store.Rate{N: 1, Per: time.Second}) }
+		go func() { done <- o.run(work, work, q, s) }()
+		time.Sleep(30 * time.Second)
+		before := q.looks.Load()
+		time.Sleep(10 * time.Second)
+		if n := q.looks.Load() - before; n > 100 {
+			t.Errorf("it was looked for what is due %d times in 10s", n)
+		}
+		cut()
+		<-done
+	})
 }
 
 // A domain's rate holds for it, and holds up nobody else.
@@ -203,18 +241,19 @@ func TestGreylisting(t *testing.T) {
 type slowServer struct {
 	*server
 	takes func(to string) time.Duration
+	large bool // that is how long it takes the content in, where it does chunking
 }
 
 type slowSession struct {
 	Session
-	takes  func(to string) time.Duration
+	slowServer
 	to     string
 	pushed []string
 }
 
 func (s slowServer) Dial(ctx context.Context) (Session, error) {
 	v, err := s.server.Dial(ctx)
-	return &slowSession{Session: v, takes: s.takes}, err
+	return &slowSession{Session: v, slowServer: s}, err
 }
 
 func (s *slowSession) Send(m, next *Message) (bool, error) {
@@ -229,11 +268,16 @@ func (s *slowSession) Result() (reply.Reply, error) {
 
 func (s *slowSession) Push(m *Message) error {
 	s.pushed = append(s.pushed, m.To)
+	if s.large {
+		time.Sleep(s.takes(m.To))
+	}
 	return s.Session.Push(m)
 }
 
 func (s *slowSession) Answer() (reply.Stage, reply.Reply, error) {
-	time.Sleep(s.takes(s.pushed[0]))
+	if !s.large {
+		time.Sleep(s.takes(s.pushed[0]))
+	}
 	s.pushed = s.pushed[1:]
 	return s.Session.Answer()
 }
@@ -247,10 +291,11 @@ func TestSlowDomainFirst(t *testing.T) {
 		takes               time.Duration
 		domains             int64
 		pipeline, perDomain int
+		large               bool
 	}{
-		"slow": {2 * time.Second, 1, 1, 0}, "two slow": {2 * time.Second, 2, 1, 0}, "four slow": {2 * time.Second, 4, 1, 0},
-		"hangs": {time.Hour, 1, 1, 0}, "two hang": {time.Hour, 2, 1, 0}, "two hang, one at a time": {time.Hour, 2, 1, 1},
-		"two hang, chunking": {time.Hour, 2, 8, 0},
+		"slow": {2 * time.Second, 1, 1, 0, false}, "two slow": {2 * time.Second, 2, 1, 0, false}, "four slow": {2 * time.Second, 4, 1, 0, false},
+		"hangs": {time.Hour, 1, 1, 0, false}, "two hang": {time.Hour, 2, 1, 0, false}, "two hang, one at a time": {time.Hour, 2, 1, 1, false},
+		"two hang, chunking": {time.Hour, 2, 8, 0, false}, "two hang in the content": {time.Hour, 2, 8, 0, true},
 	} {
 		processors := []int{1, 2}
 		if c.takes < time.Minute {
@@ -259,13 +304,13 @@ func TestSlowDomainFirst(t *testing.T) {
 		for _, processors := range processors {
 			t.Run(fmt.Sprint(name, ", processors ", processors), func(t *testing.T) {
 				runtime.GOMAXPROCS(processors)
-				synctest.Test(t, func(t *testing.T) { slowDomainFirst(t, c.takes, c.domains, c.pipeline, c.perDomain) })
+				synctest.Test(t, func(t *testing.T) { slowDomainFirst(t, c.takes, c.domains, c.pipeline, c.perDomain, c.large) })
 			})
 		}
 	}
 }
 
-func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline, perDomain int) {
+func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline, perDomain int, large bool) {
 	const first, others, connections = 10_000, 1000, 10
 	const quick = 100 * time.Millisecond
 	q := domainQueue{newQueue(t, first+others, "process"), 10, first, domains}
@@ -284,7 +329,7 @@ func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline,
 		}
 		sent.Add(1)
 		return quick
-	}}
+	}, large}
 	work, cut := context.WithCancel(context.Background())
 	defer cut()
 	done := make(chan error)
@@ -312,7 +357,7 @@ func TestAsideComesBack(t *testing.T) {
 		s := newServer(t, nil, nil)
 		o := options(4)
 		o.Batch, o.Wait, o.PerDomain = 100, 0, 1
-		slow := slowServer{s, func(string) time.Duration { return time.Millisecond }}
+		slow := slowServer{s, func(string) time.Duration { return time.Millisecond }, false}
 		if err := run(q, slow, o); err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ func (w *worker) settle(out store.Outcome) {
 	if out.State == store.Sent || out.State == store.InDoubt {
 		back = store.Unsent{}
 	}
-	w.done(out.Job, w.served(out.Job), back)
+	w.done(out.Job, w.served(out.Job), out.Code > 0, back)
 	switch out.State {
 	case store.Sent:
 		w.Stats.Sent.Add(1)

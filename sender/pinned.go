@@ -59,7 +59,7 @@ func (e *engine) strand(j store.Job, why string) {
 	e.lanesMu.Lock()
 	e.stranded[j.Server] = why
 	e.lanesMu.Unlock()
-	e.done(j, service{}, untried)
+	e.done(j, service{}, false, untried)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: time.Now().Add(e.Wait + strandedFor)})
 }
@@ -91,7 +91,7 @@ func (e *engine) pinned() (n int) {
 
 // pinAside gives a job that waits for its lane back to the queue for a moment.
 func (e *engine) pinAside(j store.Job) {
-	e.done(j, service{}, untried)
+	e.done(j, service{}, false, untried)
 	e.putAside(j, time.Now().Add(pinnedAside))
 }
 

@@ -403,7 +403,7 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 	case limited:
 	case e.hasty:
 		timer, e.hasty = time.After(asidePause), false
-	case full:
+	case full: // the look at what is stuck makes room, or something comes to an end
 	case worth:
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
@@ -488,10 +488,9 @@ func (e *engine) behind() map[string]int {
 	return all
 }
 
-// done notes that the workers have one job less, what a server did for it, and what is given back to its domain's rate; and wakes the feeder
-// if it has another one for that.
-func (e *engine) done(j store.Job, by service, back store.Unsent) {
-	if e.domains.done(j.Domain, by, back) {
+// done notes that the workers have one job less, as domains.done does, and wakes the feeder if it has another one for that.
+func (e *engine) done(j store.Job, by service, answered bool, back store.Unsent) {
+	if e.domains.done(j.Domain, by, answered, back) {
 		select {
 		case e.settled <- struct{}{}:
 		default:
@@ -501,7 +500,7 @@ func (e *engine) done(j store.Job, by service, back store.Unsent) {
 
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
-	e.done(j, service{}, untried)
+	e.done(j, service{}, false, untried)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

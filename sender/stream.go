@@ -22,15 +22,7 @@ func (w *worker) stream(first *task) {
 	for {
 		var lost error // why the session takes no more
 		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
-			var pushed []*task
-			pushed, lost = w.push(w.group(first, free))
-			for _, t := range pushed {
-				if n := len(w.under); n > 0 {
-					w.under[n-1].next.Store(t)
-				}
-				w.under = append(w.under, t)
-			}
-			first = nil
+			lost, first = w.push(w.group(first, free)), nil
 		}
 		answers := w.answers(lost != nil)
 		w.under = w.under[len(answers):]
@@ -77,36 +69,53 @@ func (w *worker) group(first *task, n int) []*task {
 	return all
 }
 
-// push begins a group of messages and writes them to the session. It returns those that went out. After an error the session
+// push begins a group of messages and writes them to the session. Those that went out are under way. After an error the session
 // takes no more, and the others are settled.
-func (w *worker) push(group []*task) (pushed []*task, err error) {
+func (w *worker) push(group []*task) (err error) {
 	if len(group) == 0 {
-		return nil, nil
+		return nil
 	}
 	w.recorder.begin(group...)
+	kept := group[:0]
 	for _, t := range group {
-		kept := <-t.kept
-		switch {
-		case err != nil:
-			w.untried(t)
-			continue
-		case !kept:
+		if <-t.kept {
+			kept = append(kept, t)
+		} else {
 			w.notBegun(t)
+		}
+	}
+	// Before they are written: a server that does not read on is seen to hang, on what, and before what.
+	for i, t := range kept {
+		switch before := len(w.under); {
+		case i > 0:
+			kept[i-1].next.Store(t)
+		case before > 0:
+			w.under[before-1].next.Store(t)
+		}
+	}
+	for _, t := range kept {
+		if err != nil {
+			w.untried(t)
 			continue
 		}
 		w.carried++
 		t.offered = time.Now()
-		var e *reply.Error
-		switch err = w.session.Push(&t.Message); {
-		case err == nil:
-			pushed = append(pushed, t)
-		case errors.As(err, &e) && e.Stage == reply.Mail:
+		n := len(w.under)
+		w.under = append(w.under, t)
+		w.await(w.under[0])
+		if err = w.session.Push(&t.Message); err == nil {
+			continue
+		}
+		if w.under = w.under[:n]; n > 0 {
+			w.under[n-1].next.Store(nil)
+		}
+		if e := (*reply.Error)(nil); errors.As(err, &e) && e.Stage == reply.Mail {
 			w.untried(t) // nothing of it was written
-		default:
+		} else {
 			w.unfinished(t, err)
 		}
 	}
-	return pushed, err
+	return err
 }
 
 // An answer is what the server said to a message that was pushed, or why it said nothing.

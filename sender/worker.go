@@ -227,10 +227,12 @@ func (w *worker) ready(t *task) bool {
 	return false
 }
 
-// await notes that the server has nothing else to answer before t.
+// await notes that the server has nothing else to answer before t, unless it is noted.
 func (w *worker) await(t *task) {
-	t.since = time.Now()
-	w.waits.Store(t)
+	if w.waits.Load() != t {
+		t.since = time.Now()
+		w.waits.Store(t)
+	}
 }
 
 // served is what the server did for a job that has ended.

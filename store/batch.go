@@ -11,7 +11,7 @@ import (
 type batch struct {
 	args   []any  // of the statement that inserts them, jobArgs for each: identity, address, fields, line
 	fates  []fate // of each row
-	octets int    // about, in args
+	octets int    // about, in both
 }
 
 const jobArgs = 4
@@ -23,7 +23,7 @@ type fate struct {
 	rank  float64
 }
 
-var waits = fate{state: Queued}
+var toSend = fate{state: Queued}
 
 // How large a batch grows, and how many there are: a row may have a megabyte.
 const (
@@ -112,7 +112,7 @@ func (r *reader) add(b *batch, row Recipient) error {
 	if r.list, err = appendList(r.list[:0], r.values); err != nil {
 		return err
 	}
-	f := waits
+	f := toSend
 	if row.Invalid != "" {
 		f.state, f.text = Invalid, row.Invalid
 	}

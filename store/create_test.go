@@ -13,29 +13,31 @@ import (
 // A power cut may tear the first page of a queue that is being made. The journal that SQLite has synced before says that
 // there was nothing.
 func TestOpenTornWhileMade(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "q.db")
-	journal := binary.BigEndian.AppendUint64(nil, 0xd9d505f920a163d7)
-	for _, field := range []uint32{0, 1, 0, 512, 4096} { // pages in it, nonce, pages of the file before, sector, page
-		journal = binary.BigEndian.AppendUint32(journal, field)
-	}
-	journal = append(journal, make([]byte, 512-len(journal))...)
-	for name, content := range map[string][]byte{path: make([]byte, 4096), path + "-journal": journal} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
+	for _, page := range []uint32{4096, 8192} {
+		path := filepath.Join(t.TempDir(), "q.db")
+		journal := binary.BigEndian.AppendUint64(nil, 0xd9d505f920a163d7)
+		for _, field := range []uint32{0, 1, 0, 512, page} { // pages in it, nonce, pages of the file before, sector, page
+			journal = binary.BigEndian.AppendUint32(journal, field)
+		}
+		journal = append(journal, make([]byte, 512-len(journal))...)
+		for name, content := range map[string][]byte{path: make([]byte, page), path + "-journal": journal} {
+			if err := os.WriteFile(name, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := Open(t.Context(), path, false)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	s, err := Open(t.Context(), path, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
-		t.Errorf("got %v, %v", all, err)
+		defer s.Close()
+		if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("pages of %d octets: got %v, %v", page, all, err)
+		}
 	}
 }
 
 func TestOpenRefusesZeros(t *testing.T) {
-	for _, size := range []int{10, 4096} {
+	for _, size := range []int{10, 4096, 8192} {
 		path := filepath.Join(t.TempDir(), "q.db")
 		content := make([]byte, size)
 		if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -131,7 +131,7 @@ func TestFlippedBytes(t *testing.T) {
 // A file that was cut is refused, even one of which nothing is left.
 func TestTruncated(t *testing.T) {
 	content, recipients, _ := used(t)
-	for _, n := range []int{0, 1, 50, 100, 4095, 4096, 5000, len(content) / 2, len(content) - 4096, len(content) - 1} {
+	for _, n := range []int{0, 1, 50, 100, 4095, 4096, 5000, 8191, 8192, len(content) / 2, len(content) - 8192, len(content) - 4096, len(content) - 1} {
 		path := filepath.Join(t.TempDir(), "queue.db")
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)

@@ -57,7 +57,7 @@ func (l *Lease) Load(ctx context.Context, snap Snapshot, accept bool, next func(
 		if err := l.read(plain); err != nil {
 			return err
 		}
-		loader := loader{store: s, campaign: id, now: millis(time.Now()), added: map[string]int64{}}
+		loader := loader{store: s, campaign: id, now: millis(time.Now()), added: map[string]int64{}, queries: map[loadShape]string{}}
 		if err := s.writer.QueryRowContext(plain, "SELECT coalesce(max(id), 0) FROM job").Scan(&loader.last); err != nil {
 			return err
 		}
@@ -151,8 +151,8 @@ type loader struct {
 	last     int64 // the table's highest id
 	done     Loaded
 	added    map[string]int64 // rows by state
-	args     []any
-	queries  [2]string // for whole groups of rows: with fates, and of rows that all wait
+	args     []any            // of rows that are not all to be sent
+	queries  map[loadShape]string
 }
 
 // add inserts a batch.
@@ -160,7 +160,7 @@ func (l *loader) add(ctx context.Context, b *batch) error {
 	for args, fates := b.args, b.fates; len(fates) > 0; {
 		n := loadGroup
 		if len(fates) < n {
-			n = 1 // one by one: few statements are prepared, not fifty
+			n = 1 // one by one: four statements are prepared, not a hundred
 		}
 		if err := l.insert(ctx, args[:n*jobArgs], fates[:n]); err != nil {
 			return err
@@ -175,15 +175,16 @@ func (l *loader) insert(ctx context.Context, args []any, fates []fate) error {
 	if err := l.suppress(ctx, args, fates); err != nil {
 		return err
 	}
-	l.args = append(append(l.args[:0], l.campaign, l.now), args...)
-	wait := !slices.ContainsFunc(fates, func(f fate) bool { return f != waits })
-	if !wait {
-		for _, f := range fates {
-			l.args = append(l.args, string(f.state), f.text, f.rank)
+	shape := loadShape{len(fates), !slices.ContainsFunc(fates, func(f fate) bool { return f != toSend })}
+	if !shape.toSend {
+		l.args = l.args[:0]
+		for i, f := range fates {
+			l.args = append(append(l.args, args[i*jobArgs:][:jobArgs]...), string(f.state), f.text, f.rank)
 		}
+		args = l.args
 	}
 	rows := int64(len(fates))
-	n, err := l.store.changes(ctx, l.query(len(fates), wait), l.args...)
+	n, err := l.store.changes(ctx, l.query(shape), args...)
 	if err != nil {
 		return err
 	}
@@ -207,34 +208,33 @@ func (l *loader) insert(ctx context.Context, args []any, fates []fate) error {
 	return err
 }
 
-// query is the statement for so many rows. That all of them wait is in its text: what is no argument need not be handed over and bound.
-func (l *loader) query(rows int, wait bool) string {
-	known := &l.queries[0]
-	if wait {
-		known = &l.queries[1]
-	}
-	if rows == loadGroup && *known != "" {
-		return *known
+// A loadShape is what the statements that insert rows differ in.
+type loadShape struct {
+	rows   int
+	toSend bool // all of them
+}
+
+// query is the statement for rows. What is the same for all of them is in its text: what is no argument need not be handed over and bound.
+func (l *loader) query(shape loadShape) string {
+	if known, ok := l.queries[shape]; ok {
+		return known
 	}
 	b := strings.Builder{}
 	b.WriteString("INSERT OR FAIL INTO job (campaign, updated, identity, address, fields, line, state, text, rank) VALUES ")
-	for i := range rows {
+	for i := range shape.rows {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		n := 3 + i*jobArgs
-		fmt.Fprintf(&b, "(?1, ?2, ?%d, ?%d, ?%d, ?%d, ", n, n+1, n+2, n+3)
-		if n = 3 + rows*jobArgs + 3*i; wait {
+		fmt.Fprintf(&b, "(%d, %d, ?, ?, ?, ?, ", l.campaign, l.now)
+		if shape.toSend {
 			fmt.Fprintf(&b, "'%s', '', 0)", Queued)
 		} else {
-			fmt.Fprintf(&b, "?%d, ?%d, ?%d)", n, n+1, n+2)
+			b.WriteString("?, ?, ?)")
 		}
 	}
 	b.WriteString(" ON CONFLICT (campaign, identity) DO NOTHING")
-	if rows == loadGroup {
-		*known = b.String()
-	}
-	return b.String()
+	l.queries[shape] = b.String()
+	return l.queries[shape]
 }
 
 func (l *loader) count(state string, rank float64) {

@@ -188,7 +188,7 @@ func whole(f *os.File, pageSize int) error {
 	}
 	info, err := f.Stat()
 	if err == nil && pageSize > 0 && info.Size()%int64(pageSize) != 0 {
-		err = errDamaged{"its end is missing"}
+		err = errDamaged{"it does not end where a page does"}
 	}
 	if err != nil {
 		return fmt.Errorf("queue %s: %w", f.Name(), err)
