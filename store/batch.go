@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
+	"unicode/utf8"
 )
 
 // A batch is rows on their way from the list to the table.
@@ -146,13 +148,16 @@ func appendList(b []byte, values []string) ([]byte, error) {
 	return append(b, ']'), nil
 }
 
-// isPlain reports that nothing in a value has to be escaped in JSON, nor is by json.Marshal, or might have to be.
+// isPlain reports that nothing in a value has to be escaped in JSON, nor is by json.Marshal.
 func isPlain(v string) bool {
+	ascii := true
 	for i := range len(v) {
 		switch c := v[i]; {
-		case c < ' ', c > '~', c == '"', c == '\\', c == '<', c == '>', c == '&':
+		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&':
 			return false
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
-	return true
+	return ascii || utf8.ValidString(v) && !strings.Contains(v, "\u2028") && !strings.Contains(v, "\u2029")
 }
