@@ -18,8 +18,9 @@ import (
 //	            (not when the message was offered before the last time that this was done)
 //	probe:      one message, and nobody else until its reply:
 //	              throttled: pause = 1.25 × pause; probe after it
-//	              accepted:  ceiling = what the server took lately, between ceiling/2 and ceiling (see measure); seen for a short time only,
-//	                         it is taken together with the ceiling before, each with the weight of the time for which it was seen
+//	              accepted:  ceiling = what the server took lately, ceiling at most (see measure); seen for a short time only,
+//	                         it is taken together with the ceiling before, each with the weight of the time for which it was seen,
+//	                         and is ceiling/2 at least, unless that was a second or more, and longer than the ceiling was seen
 //	                         span = twice the last one, from 1 s to the longer of 10 s and 50 messages' time
 //	                                (at least half the time that was measured)
 //	rate:       ceiling × (1 - 0.1 × (1 - t/span)³) where t is the time since the probe, without lulls
@@ -36,6 +37,8 @@ import (
 //
 // The weights are there because a few unlucky messages are not to undo what many have shown: a connection may have less left than the
 // others when the server throttles again right after the probe. Halved each time, they do not stand in the way of a limit that was lowered.
+// Nor are they to stand in the way of a window's length: who begins at the end of one finds a full window's messages taken in a moment, and
+// after that again, and would need window after window to come down from there by halves.
 //
 // It is not to be improved by learning the length of such windows: servers count in several at once.
 type adaptive struct {
@@ -169,6 +172,7 @@ func (a *adaptive) accept(offered, now time.Time) {
 	}
 	if a.probing.Sub(a.first) < quotaFrom {
 		measured, took := a.measure()
+		brief := took <= max(a.shown, spanMin)
 		if math.IsInf(a.ceiling, 1) {
 			a.ceiling = measured
 		}
@@ -178,7 +182,10 @@ func (a *adaptive) accept(offered, now time.Time) {
 		} else {
 			a.shown = a.first.Sub(a.from)
 		}
-		a.ceiling = min(a.ceiling, max(measured, a.ceiling/2))
+		if brief {
+			measured = max(measured, a.ceiling/2)
+		}
+		a.ceiling = min(a.ceiling, measured)
 		a.span = max(min(max(2*a.span, spanMin), spanAt(a.ceiling)), took/2)
 	}
 	a.pause, a.probing = 0, time.Time{}

@@ -231,6 +231,18 @@ func TestAdaptiveBeginsWhereItWas(t *testing.T) {
 	}
 }
 
+// Who begins at the end of a window is let have two windows' messages in a moment, and needs no window after window to come down from there.
+func TestAdaptiveBeginsAtTheEndOfAWindow(t *testing.T) {
+	const window = 4 * time.Second
+	for _, left := range []time.Duration{30 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, time.Second, 2 * time.Second} {
+		server := fixedWindow(40, window)
+		s := simulate(newAdaptive(0), func(now time.Time, c int) bool { return server(now.Add(window-left), c) }, 5, 5*time.Millisecond, 18*time.Second)
+		if all := s.acceptedLater + s.throttledLater; 10*s.throttledLater >= all {
+			t.Errorf("%v before the end: %d of %d were throttled after the first ten seconds", left, s.throttledLater, all)
+		}
+	}
+}
+
 // A day's quota does not make the next day slow.
 func TestAdaptiveWarmup(t *testing.T) {
 	s := simulate(newAdaptive(0), warmup(500, 1.5, tokenBucket(14, 14)), 10, 20*time.Millisecond, 5*24*time.Hour)
