@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -33,6 +34,25 @@ func TestOpenTornWhileMade(t *testing.T) {
 		if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
 			t.Errorf("pages of %d octets: got %v, %v", page, all, err)
 		}
+	}
+}
+
+// Several processes may make a queue at the same moment, as when one looks at a run that has just begun.
+func TestOpenAtTheSameTime(t *testing.T) {
+	for range 30 {
+		path := filepath.Join(t.TempDir(), "q.db")
+		var opening sync.WaitGroup
+		for range 6 {
+			opening.Go(func() {
+				s, err := Open(t.Context(), path, true)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s.Close()
+			})
+		}
+		opening.Wait()
 	}
 }
 
