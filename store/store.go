@@ -93,11 +93,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	// What the file is comes before anything that could change it: journal_mode=WAL rewrites the header.
 	// SQLite does not wait where two processes make the queue at the same moment: one of them begins again.
-	deadline := time.Now().Add(10 * time.Second)
-	for err = s.migrate(ctx); busy(err) && ctx.Err() == nil && time.Now().Before(deadline); err = s.migrate(ctx) {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
+	opening, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("it could not be opened"))
+	defer cancel()
+	if err = s.patiently(opening, func() error { return s.migrate(ctx) }); err != nil {
 		return err
 	}
 	// From here on who waits is asked every second whether to go on: see patiently.
