@@ -75,11 +75,11 @@ const (
 func (w *worker) bounced(t *task, stage reply.Stage, out store.Outcome) {
 	out.Job.Fields = nil // a row is kept for long, and a recipient's fields may be large
 	b := bounce{out, strings.Clone(t.To), words(t.To, out.Code, out.Text), time.Now(), stage == reply.Rcpt && !t.UTF8}
-	s := &w.bounces
+	s := &w.lane.bounces
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.braked {
-		w.amend([]bounce{b}, false)
+		w.lane.amend([]bounce{b}, false)
 		return
 	}
 	if s.same == nil {
@@ -92,11 +92,11 @@ func (w *worker) bounced(t *task, stage reply.Stage, out store.Outcome) {
 		return
 	}
 	if s.taken.Load() == nil || s.example() < 0 {
-		w.disbelieve()
+		w.lane.disbelieve()
 		return
 	}
 	s.asker = w
-	w.held.Add(1) // there may be more to send after the answer
+	w.engine.held.Add(1) // there may be more to send after the answer
 }
 
 // example is which of the row the server may be asked for; -1: none.
@@ -158,17 +158,17 @@ func (l *lane) amend(row []bounce, believed bool) {
 		out := b.Outcome
 		out.Amends, out.Suppress = true, believed
 		if !believed {
-			if l.again(&out, time.Now(), 0); out.State == store.Failed {
+			if l.engine.opt.again(&out, time.Now(), 0); out.State == store.Failed {
 				continue
 			}
 			if elsewhere {
 				out.Due = time.Now()
 			}
-			l.Stats.Failed.Add(-1)
-			l.Stats.Deferred.Add(1)
+			l.engine.opt.Stats.Failed.Add(-1)
+			l.engine.opt.Stats.Deferred.Add(1)
 		}
-		l.held.Add(1)
-		l.recorder.finish(out)
+		l.engine.held.Add(1)
+		l.engine.recorder.finish(out)
 	}
 }
 
@@ -181,13 +181,13 @@ func (l *lane) disbelieve() {
 		Reason: fmt.Sprintf("the server calls one recipient after the other dead, %d in a row, and takes nobody, so it is not believed: they stay queued, and none of them is on the suppression list. "+
 			"Find out whether it knows its users; if it does, these addresses are dead, and each further run tries them again until their attempts are used up", len(s.row)),
 		Err: errors.New(reply.Reply{Code: first.Code, Status: first.Status, Text: first.Text}.String()),
-	}, time.Time{}, l.cancel)
+	}, time.Time{}, l.engine.cancel)
 	l.end(false)
 }
 
 // suspects reports whether the server is to be asked before anything else is sent, and whether w is to do it.
 func (w *worker) suspects() (suspected, mine bool) {
-	s := &w.bounces
+	s := &w.lane.bounces
 	if !s.waits.Load() {
 		return false, false
 	}
@@ -205,7 +205,7 @@ func (w *worker) suspected() bool {
 // ask asks the server whether it still takes a recipient whom it took, and one whom it called dead. Where it does not say, it is to be
 // called again, and not more often than a server is dialled that cannot be reached.
 func (w *worker) ask() {
-	s := &w.bounces
+	s := &w.lane.bounces
 	s.mu.Lock()
 	i := s.example()
 	if i < 0 { // a message was sent meanwhile, so there is nothing to ask
@@ -216,7 +216,7 @@ func (w *worker) ask() {
 	dead := s.row[i].to
 	s.mu.Unlock()
 	replies, ok, throttled := w.question(s.taken.Load(), dead)
-	if !ok && w.offering.Err() != nil { // it is the run that ends
+	if !ok && w.engine.offering.Err() != nil { // it is the run that ends
 		w.leaveOff()
 		return
 	}
@@ -233,12 +233,12 @@ func (w *worker) ask() {
 			return
 		}
 		if !ok || replies[0].Code/100 != 2 {
-			w.disbelieve()
+			w.lane.disbelieve()
 			return
 		}
-		still := w.dead(replies[1])
-		w.Log.Info("the server called many recipients in a row dead, and was asked again", "recipients", len(s.row), "believed", still)
-		w.end(still)
+		still := w.lane.dead(replies[1])
+		w.lane.Log.Info("the server called many recipients in a row dead, and was asked again", "recipients", len(s.row), "believed", still)
+		w.lane.end(still)
 	})
 }
 
@@ -246,12 +246,12 @@ func (w *worker) ask() {
 // unknown users. It reports not ok when the server does not say whether it takes the first one, and throttled when that is because nothing may
 // be offered at the moment, which says nothing of whom it knows: the question takes its turn like a message.
 func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, ok, throttled bool) {
-	given, err := w.pace.wait(w.offering, w.sleepForLimits, 1)
+	given, err := w.lane.pace.wait(w.engine.offering, w.sleepForLimits, 1)
 	if err != nil {
 		w.noLeave(err)
 		return nil, false, true
 	}
-	defer w.pace.giveBack(given, untried)
+	defer w.lane.pace.giveBack(given, untried)
 	if w.hangUp(); !w.dial() {
 		w.sleep(gatePoll, nil)
 		return nil, false, false
@@ -266,7 +266,7 @@ func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, o
 		w.failed(err)
 		return nil, false, false
 	}
-	w.pace.passed(offered, time.Now(), reply.Rcpt)
+	w.lane.pace.passed(offered, time.Now(), reply.Rcpt)
 	if !w.inside { // it is one connection too many for anything else
 		w.hangUp()
 	}
@@ -279,11 +279,11 @@ func (w *worker) hushed(offered time.Time, err error) bool {
 	if !errors.As(err, &e) || e.Reply.Code == 0 {
 		return false
 	}
-	if verdict, scope := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); verdict != reply.Throttle || scope == reply.Recipient {
+	if verdict, scope := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); verdict != reply.Throttle || scope == reply.Recipient {
 		return false
 	}
-	if pause, begun := w.pace.throttled(offered, time.Now(), e.Stage, e.Reply.String()); begun {
-		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+	if pause, begun := w.lane.pace.throttled(offered, time.Now(), e.Stage, e.Reply.String()); begun {
+		w.lane.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
 	}
 	return true
 }
@@ -299,24 +299,24 @@ func put(s Session, taken *Message, dead string) ([]reply.Reply, error) {
 
 // dead reports whether a reply says that its recipient is.
 func (l *lane) dead(r reply.Reply) bool {
-	return l.Replies.Explain(reply.Rcpt, r.Code, r.Status, r.Text).Class == reply.HardBounce
+	return l.engine.opt.Replies.Explain(reply.Rcpt, r.Code, r.Status, r.Text).Class == reply.HardBounce
 }
 
 // answer ends the asking by what follows from it. The caller holds mu.
 func (w *worker) answer(follow func()) {
-	w.bounces.asker, w.bounces.tries = nil, 0
+	w.lane.bounces.asker, w.lane.bounces.tries = nil, 0
 	follow()
-	w.bounces.waits.Store(len(w.bounces.row) > 0)
-	w.unhold()
+	w.lane.bounces.waits.Store(len(w.lane.bounces.row) > 0)
+	w.engine.unhold()
 }
 
 // leaveOff ends the asking of a worker that ends: what nobody could find out is not believed.
 func (w *worker) leaveOff() {
-	s := &w.bounces
+	s := &w.lane.bounces
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.asker == w {
-		w.answer(func() { w.end(false) })
+		w.answer(func() { w.lane.end(false) })
 	}
 }
 
@@ -348,12 +348,12 @@ func (l *lane) lastQuestion() (still, ok bool) {
 	if _, out := l.out(); out || s.taken.Load() == nil || s.example() < 0 {
 		return false, false
 	}
-	session, err := l.Transport.Dial(l.work)
+	session, err := l.route.Transport.Dial(l.engine.work)
 	if err != nil {
 		return false, false
 	}
 	defer session.Quit()
-	defer context.AfterFunc(l.work, session.Close)()
+	defer context.AfterFunc(l.engine.work, session.Close)()
 	replies, err := put(session, s.taken.Load(), s.row[s.example()].to)
 	if err != nil {
 		return false, false

@@ -23,9 +23,9 @@ func (w *worker) unsent(t *task) {
 
 // untried puts a message back for which there was leave, and gives the leave back.
 func (w *worker) untried(t *task) {
-	w.pace.giveBack(t.pass, untried)
+	w.lane.pace.giveBack(t.pass, untried)
 	w.waits.CompareAndSwap(t, nil)
-	w.putBack(t.Job)
+	w.engine.putBack(t.Job)
 }
 
 // begun waits for the answer to t's begin if there is one to come: nothing else is recorded of a job before that.
@@ -45,8 +45,8 @@ func (w *worker) broken(t *task, err error) {
 
 // unfinished records that the content of a message was not completed.
 func (w *worker) unfinished(t *task, err error) {
-	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.Name}
-	w.again(&out, time.Now(), 0)
+	out := store.Outcome{Job: t.Job, Text: err.Error(), Server: w.lane.route.Name}
+	w.engine.opt.again(&out, time.Now(), 0)
 	w.settle(out)
 }
 
@@ -59,7 +59,7 @@ func (w *worker) doubt(t *task, err error) {
 
 // doubtful records that only the server knows what became of a message.
 func (w *worker) doubtful(t *task, err error) {
-	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.Name})
+	w.settle(store.Outcome{Job: t.Job, State: store.InDoubt, Text: err.Error(), Server: w.lane.route.Name})
 }
 
 // lost ends a task whose begin was not recorded, because somebody else has changed or suppressed the row, or the queue cannot be
@@ -72,14 +72,14 @@ func (w *worker) lost(t *task) {
 
 // notBegun puts a message back whose begin was not recorded.
 func (w *worker) notBegun(t *task) {
-	w.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
+	w.lane.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
 	w.untried(t)
 }
 
 // answered ends a task by the server's reply, and draws what follows from it for the others.
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
-	out, verdict, scope := w.decide(t.Job, stage, r, w.Name, now)
+	out, verdict, scope := w.engine.opt.decide(t.Job, stage, r, w.lane.route.Name, now)
 	dead := out.Suppress
 	out.Suppress = false // until the server is believed
 	if stage != reply.Mail && r.Code != 421 {
@@ -87,22 +87,22 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	}
 	switch {
 	case out.State == store.Sent:
-		w.works()
-		w.took(t)
+		w.lane.works()
+		w.lane.took(t)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
 		w.tooMuch(r)
 	case verdict == reply.Throttle:
-		pause, begun := w.pace.throttled(t.offered, now, stage, r.String())
+		pause, begun := w.lane.pace.throttled(t.offered, now, stage, r.String())
 		out.Due = now.Add(pause)
 		if begun {
-			w.Log.Info("the server throttles", "pause", pause, "reply", r.String())
+			w.lane.Log.Info("the server throttles", "pause", pause, "reply", r.String())
 		}
-	case verdict == reply.Stop && (stage == reply.Mail || w.refusals.Add(1) >= refusalsMost),
-		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.refusals.Add(1) >= refusalsMost:
+	case verdict == reply.Stop && (stage == reply.Mail || w.lane.refusals.Add(1) >= refusalsMost),
+		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.lane.refusals.Add(1) >= refusalsMost:
 		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
 		// does where the sender or the size is refused for good, as that would fail the whole list.
-		w.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.cancel)
+		w.lane.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.engine.cancel)
 	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
 		w.failed(&reply.Error{Stage: stage, Reply: r})
 	}
@@ -110,24 +110,24 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		w.ended++
 	}
 	if out.State != store.Sent {
-		w.pace.giveBack(t.pass, refused)
+		w.lane.pace.giveBack(t.pass, refused)
 	}
 	if verdict == reply.Throttle || verdict == reply.Stop {
-		w.pace.unclear(t.offered)
+		w.lane.pace.unclear(t.offered)
 	} else {
-		w.pace.passed(t.offered, now, stage)
+		w.lane.pace.passed(t.offered, now, stage)
 	}
-	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.othersTake() {
+	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.lane.othersTake() {
 		out.Due = now // the recipient had no part in it
 	}
 	if !dead {
 		w.settle(out)
 		return
 	}
-	w.held.Add(1) // there may be more to send after it
+	w.engine.held.Add(1) // there may be more to send after it
 	w.settle(out)
 	w.bounced(t, stage, out)
-	w.unhold()
+	w.engine.unhold()
 }
 
 // unhold takes one off what is held, for which no outcome comes.
@@ -145,18 +145,18 @@ func (w *worker) settle(out store.Outcome) {
 	if out.State == store.Sent || out.State == store.InDoubt {
 		back = store.Unsent{}
 	}
-	w.done(out.Job, w.served(out.Job), out.Code > 0, back)
+	w.engine.done(out.Job, w.served(out.Job), out.Code > 0, back)
 	switch out.State {
 	case store.Sent:
-		w.Stats.Sent.Add(1)
+		w.engine.opt.Stats.Sent.Add(1)
 	case store.Failed:
-		w.Stats.Failed.Add(1)
+		w.engine.opt.Stats.Failed.Add(1)
 	case store.InDoubt:
-		w.Stats.InDoubt.Add(1)
+		w.engine.opt.Stats.InDoubt.Add(1)
 	case store.Queued:
-		w.Stats.Deferred.Add(1)
+		w.engine.opt.Stats.Deferred.Add(1)
 	}
-	w.recorder.finish(out)
+	w.engine.recorder.finish(out)
 }
 
 func isASCII(s string) bool {

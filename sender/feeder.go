@@ -27,16 +27,16 @@ func (e *engine) feed() (err error) {
 		if err != nil {
 			return fmt.Errorf("limits of a domain: %w", err)
 		}
-		n := e.Batch
-		if e.Limit > 0 {
-			n = min(n, e.Limit-claimed+int(e.returned.Load()))
+		n := e.opt.Batch
+		if e.opt.Limit > 0 {
+			n = min(n, e.opt.Limit-claimed+int(e.returned.Load()))
 		}
 		limited := n <= 0
-		if e.domains.parked >= e.Batch {
-			e.domains.shed(time.Now(), e.Batch, e.upSince(), e.waiting(), e.putAside)
+		if e.domains.parked >= e.opt.Batch {
+			e.domains.shed(time.Now(), e.opt.Batch, e.upSince(), e.waiting(), e.putAside)
 		}
-		full := e.domains.parked+e.pinned() >= e.Batch
-		if n = min(n, e.Batch-e.domains.parked-e.pinned()); e.hasty {
+		full := e.domains.parked+e.pinned() >= e.opt.Batch
+		if n = min(n, e.opt.Batch-e.domains.parked-e.pinned()); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
@@ -148,12 +148,12 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 		return false, fmt.Errorf("look for what is due: %w", err)
 	}
 	wait := time.Until(due)
-	worth := counts.Queued > 0 && (wait <= e.Wait || time.Now().Before(e.aside))
+	worth := counts.Queued > 0 && (wait <= e.opt.Wait || time.Now().Before(e.aside))
 	if held == 0 && !worth {
 		return false, nil
 	}
 	if held == 0 && limited {
-		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.Limit)}
+		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.opt.Limit)}
 	}
 	var timer <-chan time.Time
 	switch {
@@ -201,7 +201,7 @@ const stuckAfter = 250 * time.Millisecond
 
 // upSince is since when there are sessions; zero: there are none.
 func (e *engine) upSince() (t time.Time) {
-	if first := e.firstUp.Load(); first != nil && e.Stats.Connections.Load() > 0 {
+	if first := e.firstUp.Load(); first != nil && e.opt.Stats.Connections.Load() > 0 {
 		t = *first
 	}
 	return t

@@ -41,8 +41,8 @@ type ServerStats struct {
 // to its lane does nothing to the others. All lanes take from the same jobs, and each from those that are pinned to its server. The fields
 // are set before the goroutines start, or are safe for all of them.
 type lane struct {
-	*engine
-	Server
+	engine     *engine
+	route      Server
 	Log        *slog.Logger // says which server it is about, where there are several
 	pace       *pace
 	gate       *gate
@@ -69,14 +69,14 @@ const downFor = time.Minute
 
 func newLane(e *engine, s Server) *lane {
 	s.Connections = max(s.Connections, 1)
-	return &lane{engine: e, Server: s, pace: newPace(s, e.Options), gate: newGate(s), Log: e.Log}
+	return &lane{engine: e, route: s, pace: newPace(s, e.opt), gate: newGate(s), Log: e.opt.Log}
 }
 
 // stats are the lane's.
 func (l *lane) stats() ServerStats {
-	l.lanesMu.Lock()
-	defer l.lanesMu.Unlock()
-	return ServerStats{Name: l.Name, Sent: l.sent.Load(), Rate: l.pace.found(), Window: l.gate.found(), Out: l.absence.why}
+	l.engine.lanesMu.Lock()
+	defer l.engine.lanesMu.Unlock()
+	return ServerStats{Name: l.route.Name, Sent: l.sent.Load(), Rate: l.pace.found(), Window: l.gate.found(), Out: l.absence.why}
 }
 
 const (
@@ -87,13 +87,13 @@ const (
 
 // tell tells what was found out about the server whenever that has changed, until ctx ends.
 func (l *lane) tell(ctx context.Context) {
-	told := ServerStats{Rate: l.Rate, Window: l.Window}
+	told := ServerStats{Rate: l.route.Rate, Window: l.route.Window}
 	var last time.Time
 	for sleep(ctx, tellPoll, nil) == nil {
 		now := l.stats()
 		if now.news(told) && time.Since(last) >= tellPause {
 			last = time.Now()
-			if err := l.Learned(ctx, now); err == nil {
+			if err := l.route.Learned(ctx, now); err == nil {
 				told = now
 			} else if ctx.Err() == nil {
 				l.Log.Warn("what was found out about the server could not be written down yet", "error", err)
@@ -110,21 +110,21 @@ func (s ServerStats) news(before ServerStats) bool {
 // retire leaves the server out until a time, or with none, for the rest of the run. When none is left the run stops: stop is called with the
 // reasons of all.
 func (l *lane) retire(why *StopError, until time.Time, stop func(error)) {
-	l.lanesMu.Lock()
-	defer l.lanesMu.Unlock()
+	l.engine.lanesMu.Lock()
+	defer l.engine.lanesMu.Unlock()
 	if l.absence.why != nil {
 		return
 	}
 	l.absence = absence{why, until}
-	if l.isOneOfSeveral() && !l.told.Swap(true) {
+	if l.engine.isOneOfSeveral() && !l.told.Swap(true) {
 		l.Log.Warn("this server is left out", "reason", why.Error())
 	}
-	for _, other := range l.lanes {
+	for _, other := range l.engine.lanes {
 		if other.absence.why == nil {
 			return
 		}
 	}
-	stop(l.allOut())
+	stop(l.engine.allOut())
 }
 
 // allOut is why no server is left. The caller holds lanesMu.
@@ -135,7 +135,7 @@ func (e *engine) allOut() *StopError {
 	same := true
 	for _, l := range e.lanes {
 		why := l.absence.why
-		reasons = append(reasons, fmt.Sprintf("%s: %v", l.Name, why))
+		reasons = append(reasons, fmt.Sprintf("%s: %v", l.route.Name, why))
 		same = same && why.Error() == first.Error()
 		if !why.Until.IsZero() && (all.Until.IsZero() || why.Until.Before(all.Until)) {
 			all.Until = why.Until
@@ -150,18 +150,18 @@ func (e *engine) allOut() *StopError {
 
 // out reports whether the server is left out while there are others, and until when.
 func (l *lane) out() (until time.Time, out bool) {
-	if !l.isOneOfSeveral() {
+	if !l.engine.isOneOfSeveral() {
 		return until, false
 	}
-	l.lanesMu.Lock()
-	defer l.lanesMu.Unlock()
+	l.engine.lanesMu.Lock()
+	defer l.engine.lanesMu.Unlock()
 	return l.absence.until, l.absence.why != nil
 }
 
 // comeBack ends an absence whose time is over.
 func (l *lane) comeBack(now time.Time) {
-	l.lanesMu.Lock()
-	defer l.lanesMu.Unlock()
+	l.engine.lanesMu.Lock()
+	defer l.engine.lanesMu.Unlock()
 	if until := l.absence.until; !until.IsZero() && !now.Before(until) {
 		l.absence.why = nil
 	}
@@ -179,12 +179,12 @@ func (e *engine) isOneOfSeveral() bool { return len(e.lanes) > 1 }
 
 // othersTake reports whether another server could take what this one does not.
 func (l *lane) othersTake() bool {
-	if !l.isOneOfSeveral() {
+	if !l.engine.isOneOfSeveral() {
 		return false
 	}
-	l.lanesMu.Lock()
-	defer l.lanesMu.Unlock()
-	for _, other := range l.lanes {
+	l.engine.lanesMu.Lock()
+	defer l.engine.lanesMu.Unlock()
+	for _, other := range l.engine.lanes {
 		if other != l && other.absence.why == nil {
 			return true
 		}

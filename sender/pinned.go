@@ -24,7 +24,7 @@ const (
 
 // goesAnywhere gives a pinned job to its lane, or puts it back; true: every worker is the right one.
 func (e *engine) goesAnywhere(j store.Job) bool {
-	at := slices.IndexFunc(e.lanes, func(l *lane) bool { return l.Name == j.Server })
+	at := slices.IndexFunc(e.lanes, func(l *lane) bool { return l.route.Name == j.Server })
 	switch {
 	case at < 0:
 		e.strand(j, "is not among the campaign's servers")
@@ -45,11 +45,11 @@ func (e *engine) goesAnywhere(j store.Job) bool {
 
 // leaves puts a job that is pinned to the lane's server back for the next run if the server is left out.
 func (l *lane) leaves(j store.Job) bool {
-	l.lanesMu.Lock()
+	l.engine.lanesMu.Lock()
 	why := l.absence.why
-	l.lanesMu.Unlock()
+	l.engine.lanesMu.Unlock()
 	if why != nil {
-		l.strand(j, "is left out: "+why.Error())
+		l.engine.strand(j, "is left out: "+why.Error())
 	}
 	return why != nil
 }
@@ -61,7 +61,7 @@ func (e *engine) strand(j store.Job, why string) {
 	e.lanesMu.Unlock()
 	e.done(j, service{}, false, untried)
 	e.returned.Add(1)
-	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: time.Now().Add(e.Wait + strandedFor)})
+	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: time.Now().Add(e.opt.Wait + strandedFor)})
 }
 
 // waitFor says for which servers recipients are left; nil when there are none.

@@ -14,7 +14,7 @@ import (
 // A recorder writes begins and finishes: group commit. While one transaction is on its way to the disk, the entries of
 // all workers gather for the next one, so that a slow disk makes groups larger and not the line longer.
 type recorder struct {
-	*engine
+	engine *engine
 	mu     sync.Mutex
 	next   group // what gathers
 	ended  bool
@@ -83,7 +83,9 @@ func (r *recorder) signal(reason bool) {
 }
 
 // enough says that all connections wait, so that nobody else will come. The caller has the lock.
-func (r *recorder) enough() bool { return int64(r.next.asking) >= max(r.Stats.Connections.Load(), 1) }
+func (r *recorder) enough() bool {
+	return int64(r.next.asking) >= max(r.engine.opt.Stats.Connections.Load(), 1)
+}
 
 // run writes until end.
 func (r *recorder) run() {
@@ -159,11 +161,11 @@ func (r *recorder) write(g *group) {
 		kept = nil
 		for i := range g.finishes {
 			o := &g.finishes[i]
-			r.Log.Error("could not be written to the queue", "recipient", o.Job.Address, "state", o.State, "reply", fmt.Sprint(o.Code, " ", o.Text))
+			r.engine.opt.Log.Error("could not be written to the queue", "recipient", o.Job.Address, "state", o.State, "reply", fmt.Sprint(o.Code, " ", o.Text))
 		}
 		if r.failed == nil {
 			r.failed = fmt.Errorf("the queue cannot be written, so nothing more is sent: %w", err)
-			r.cancel(errors.New("the queue cannot be written"))
+			r.engine.cancel(errors.New("the queue cannot be written"))
 		}
 	}
 	// Jobs that another process took over are rare; one list is the other without them.
@@ -175,9 +177,9 @@ func (r *recorder) write(g *group) {
 		g.waiting[i] <- ok
 	}
 	if n := len(g.finishes); n > 0 {
-		r.held.Add(-int64(n))
+		r.engine.held.Add(-int64(n))
 		select {
-		case r.settled <- struct{}{}:
+		case r.engine.settled <- struct{}{}:
 		default:
 		}
 	}
@@ -185,9 +187,9 @@ func (r *recorder) write(g *group) {
 
 // record is one transaction, tried again for half a minute.
 func (r *recorder) record(g *group) (kept []store.Job, err error) {
-	err = r.stubbornly(r.work, func() (again bool, err error) {
+	err = r.engine.stubbornly(r.engine.work, func() (again bool, err error) {
 		start := time.Now()
-		kept, err = r.queue.Record(r.work, g.begins, g.finishes)
+		kept, err = r.engine.queue.Record(r.engine.work, g.begins, g.finishes)
 		r.took = time.Since(start)
 		r.slow.Store(r.took > slowDisk)
 		return true, err
@@ -202,7 +204,7 @@ func (e *engine) stubbornly(ctx context.Context, write func() (again bool, err e
 		if err == nil || !again || try == 5 || ctx.Err() != nil {
 			return err
 		}
-		e.Log.Warn("the queue cannot be written, trying again", "error", err)
+		e.opt.Log.Warn("the queue cannot be written, trying again", "error", err)
 		_ = sleep(ctx, time.Second<<try, nil)
 	}
 }

@@ -120,7 +120,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	defer cancel(nil)
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
-		Options: o, queue: q, work: work, claim: claim, cancel: cancel,
+		opt: o, queue: q, work: work, claim: claim, cancel: cancel,
 		settled: make(chan struct{}, 1), domains: newDomains(o), turns: turns{changed: make(chan struct{})}, stranded: map[string]string{},
 	}
 	e.offering, e.enough = context.WithCancelCause(claim)
@@ -131,11 +131,11 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 		l := newLane(e, s)
 		e.lanes = append(e.lanes, l)
 		if len(servers) > 1 {
-			l.pace.hold, l.Log = holdMost, l.Log.With("server", l.Name)
+			l.pace.hold, l.Log = holdMost, l.Log.With("server", l.route.Name)
 			l.pinned = make(chan store.Job, max(1, o.Batch/2/len(servers)))
 		}
-		for range l.Connections {
-			e.workers = append(e.workers, &worker{lane: l, compose: composers(l)})
+		for range l.route.Connections {
+			e.workers = append(e.workers, &worker{lane: l, engine: e, compose: composers(l)})
 		}
 	}
 	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and those
@@ -147,7 +147,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	learning, learned := context.WithCancel(work)
 	defer learned()
 	for _, l := range e.lanes {
-		if l.Learned != nil {
+		if l.route.Learned != nil {
 			telling.Go(func() { l.tell(learning) })
 		}
 	}
@@ -188,9 +188,9 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 
 // composers are as many as there are messages at a time that are composed and not sent.
 func composers(l *lane) []Compose {
-	all := make([]Compose, max(3, min(l.Pipeline, groupMost)))
+	all := make([]Compose, max(3, min(l.route.Pipeline, groupMost)))
 	for i := range all {
-		all[i] = l.Compose()
+		all[i] = l.engine.opt.Compose()
 	}
 	return all
 }
@@ -222,7 +222,7 @@ func (o Options) withDefaults() Options {
 
 // An engine is one run. The fields are set before the goroutines start, or are safe for all of them.
 type engine struct {
-	Options
+	opt         Options
 	queue       Queue
 	work, claim context.Context
 	cancel      context.CancelCauseFunc   // ends claim, with the reason

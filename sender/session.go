@@ -23,7 +23,7 @@ const (
 // room is how many more messages the session may carry.
 func (w *worker) room() int {
 	room := math.MaxInt
-	for _, most := range []int{w.MessagesPerConnection, int(w.perSession.Load())} {
+	for _, most := range []int{w.lane.route.MessagesPerConnection, int(w.lane.perSession.Load())} {
 		if most > 0 {
 			room = min(room, most-w.carried)
 		}
@@ -39,19 +39,19 @@ func (w *worker) dial() bool {
 	if w.session != nil {
 		return true
 	}
-	s, err := w.Transport.Dial(w.claim)
+	s, err := w.lane.route.Transport.Dial(w.engine.claim)
 	if err != nil {
-		if w.claim.Err() == nil && !w.refused(err) {
+		if w.engine.claim.Err() == nil && !w.refused(err) {
 			w.failed(err)
 		}
 		return false
 	}
 	w.session, w.carried, w.ended, w.over = s, 0, 0, false
-	w.unhook = context.AfterFunc(w.work, s.Close)
-	w.up.Add(1)
-	if w.Stats.Connections.Add(1) == 1 {
+	w.unhook = context.AfterFunc(w.engine.work, s.Close)
+	w.lane.up.Add(1)
+	if w.engine.opt.Stats.Connections.Add(1) == 1 {
 		now := time.Now()
-		w.firstUp.Store(&now)
+		w.engine.firstUp.Store(&now)
 	}
 	return true
 }
@@ -64,8 +64,8 @@ func (w *worker) hangUp() {
 	w.session.Quit()
 	w.unhook()
 	w.session = nil
-	w.up.Add(-1)
-	w.Stats.Connections.Add(-1)
+	w.lane.up.Add(-1)
+	w.engine.opt.Stats.Connections.Add(-1)
 }
 
 // stayOut waits while the server is left out. It reports false when that is for the rest of the run.
@@ -80,18 +80,18 @@ func (w *worker) stayOut(until time.Time) bool {
 	}
 	for out := true; out; {
 		select {
-		case j := <-w.pinned:
-			if !w.leaves(j) {
-				w.putBack(j)
+		case j := <-w.lane.pinned:
+			if !w.lane.leaves(j) {
+				w.engine.putBack(j)
 			}
 		case <-over:
 			out = false
-		case <-w.offering.Done():
+		case <-w.engine.offering.Done():
 			return false
 		}
 	}
 	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
-	w.comeBack(time.Now())
+	w.lane.comeBack(time.Now())
 	return true
 }
 
@@ -102,18 +102,18 @@ func (w *worker) refused(err error) bool {
 	if !errors.As(err, &e) || e.Reply.Code == 0 {
 		return false
 	}
-	verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
-	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.up.Load() == 0) {
+	verdict, _ := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
+	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.lane.up.Load() == 0) {
 		return false
 	}
 	w.inside = false
 	now := time.Now()
-	if w.gate.refuse(now); w.up.Load() > 0 {
-		w.Log.Info("the server lets in no more connections", "open", w.up.Load(), "reply", e.Reply.String())
+	if w.lane.gate.refuse(now); w.lane.up.Load() > 0 {
+		w.lane.Log.Info("the server lets in no more connections", "open", w.lane.up.Load(), "reply", e.Reply.String())
 		return true
 	}
-	if pause, begun := w.pace.throttled(now, now, e.Stage, e.Reply.String()); begun {
-		w.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+	if pause, begun := w.lane.pace.throttled(now, now, e.Stage, e.Reply.String()); begun {
+		w.lane.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
 	}
 	return true
 }
@@ -122,28 +122,28 @@ func (w *worker) refused(err error) bool {
 // nobody getting a message through meanwhile, or one that only a person can mend.
 func (w *worker) failed(err error) {
 	if w.failures == 0 {
-		w.sentBefore = w.sent.Load()
+		w.sentBefore = w.lane.sent.Load()
 	}
 	w.failures++
-	w.trouble()
+	w.lane.trouble()
 	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
 		w.hangUp()
 	}
 	var e *reply.Error
 	if errors.As(err, &e) && e.Final {
 		// Some servers say 5xx to one connection too many; the others go on.
-		if verdict, _ := w.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
-			w.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.cancel)
+		if verdict, _ := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
+			w.lane.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.engine.cancel)
 			return
 		}
 	}
-	if w.failures >= failuresMost && w.sent.Load() == w.sentBefore && (w.session != nil || w.up.Load() == 0) {
-		w.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.cancel)
+	if w.failures >= failuresMost && w.lane.sent.Load() == w.sentBefore && (w.session != nil || w.lane.up.Load() == 0) {
+		w.lane.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.engine.cancel)
 		return
 	}
 	// What happens to all workers at once is said once.
-	if n := int64(w.failures); n > w.warned.Swap(max(n, w.warned.Load())) {
-		w.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+	if n := int64(w.failures); n > w.lane.warned.Swap(max(n, w.lane.warned.Load())) {
+		w.lane.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
 	}
 }
 
@@ -158,11 +158,11 @@ func (w *worker) tooMuch(r reply.Reply) {
 		w.session.Close()
 	}
 	if w.ended >= perSessionMin { // those that are under way were not taken yet
-		w.perSession.Store(int64(w.ended))
-		w.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
+		w.lane.perSession.Store(int64(w.ended))
+		w.lane.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
 		return
 	}
 	w.inside = false
-	w.gate.refuse(time.Now())
-	w.Log.Info("the server wants fewer connections", "reply", r.String())
+	w.lane.gate.refuse(time.Now())
+	w.lane.Log.Info("the server wants fewer connections", "reply", r.String())
 }

@@ -21,7 +21,7 @@ const groupMost = 8
 func (w *worker) stream(first *task) {
 	for {
 		var lost error // why the session takes no more
-		if free := w.Pipeline - len(w.under); 2*free >= w.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
+		if free := w.lane.route.Pipeline - len(w.under); 2*free >= w.lane.route.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
 			lost, first = w.push(w.group(first, free)), nil
 		}
 		answers := w.answers(lost != nil)
@@ -75,7 +75,7 @@ func (w *worker) push(group []*task) (err error) {
 	if len(group) == 0 {
 		return nil
 	}
-	w.recorder.begin(group...)
+	w.engine.recorder.begin(group...)
 	kept := group[:0]
 	for _, t := range group {
 		if <-t.kept {

@@ -43,14 +43,14 @@ func (l *lane) takes(now time.Time) bool {
 
 // myTurn takes a turn, if it is the lane's.
 func (l *lane) myTurn(now time.Time) bool {
-	if l.Weight == 0 || !l.isOneOfSeveral() {
+	if l.route.Weight == 0 || !l.engine.isOneOfSeveral() {
 		return true
 	}
-	l.turns.mu.Lock()
-	defer l.turns.mu.Unlock()
-	part := 1 / float64(l.Weight)
+	l.engine.turns.mu.Lock()
+	defer l.engine.turns.mu.Unlock()
+	part := 1 / float64(l.route.Weight)
 	least, others := 0.0, false
-	for _, other := range l.lanes {
+	for _, other := range l.engine.lanes {
 		if other == l {
 			continue
 		}
@@ -68,47 +68,47 @@ func (l *lane) myTurn(now time.Time) bool {
 	}
 	l.turn.idle, l.turn.last = false, now
 	l.turn.taken += part
-	close(l.turns.changed)
-	l.turns.changed = make(chan struct{})
+	close(l.engine.turns.changed)
+	l.engine.turns.changed = make(chan struct{})
 	return true
 }
 
 // turnBack gives a turn back for which there was no job, or no leave.
 func (l *lane) turnBack() {
-	if l.Weight == 0 {
+	if l.route.Weight == 0 {
 		return
 	}
-	l.turns.mu.Lock()
-	defer l.turns.mu.Unlock()
-	l.turn.taken -= 1 / float64(l.Weight)
+	l.engine.turns.mu.Lock()
+	defer l.engine.turns.mu.Unlock()
+	l.turn.taken -= 1 / float64(l.route.Weight)
 }
 
 // trouble notes that the server cannot be relied upon, so that others do not wait for it.
 func (l *lane) trouble() {
-	if l.Weight == 0 {
+	if l.route.Weight == 0 {
 		return
 	}
-	l.turns.mu.Lock()
-	defer l.turns.mu.Unlock()
+	l.engine.turns.mu.Lock()
+	defer l.engine.turns.mu.Unlock()
 	l.turn.last = time.Time{}
 }
 
 // at counts a worker in or out of one of the lane's states.
 func (l *lane) at(n *int, by int) {
-	if l.Weight == 0 {
+	if l.route.Weight == 0 {
 		return
 	}
-	l.turns.mu.Lock()
-	defer l.turns.mu.Unlock()
+	l.engine.turns.mu.Lock()
+	defer l.engine.turns.mu.Unlock()
 	*n += by
 }
 
 // awaitTurn waits for the lane's turn and takes it, or for a job that is pinned to the lane's server, which is nobody else's turn.
 func (l *lane) awaitTurn(ctx context.Context) (j store.Job, pinned, ok bool) {
 	for {
-		l.turns.mu.Lock()
-		changed := l.turns.changed
-		l.turns.mu.Unlock()
+		l.engine.turns.mu.Lock()
+		changed := l.engine.turns.changed
+		l.engine.turns.mu.Unlock()
 		if l.myTurn(time.Now()) {
 			return j, false, true
 		}

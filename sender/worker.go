@@ -19,7 +19,8 @@ const gatePoll = 250 * time.Millisecond
 
 // A worker owns one session and sends one message after the other. Its fields belong to its goroutine.
 type worker struct {
-	*lane
+	lane    *lane
+	engine  *engine
 	compose []Compose // in turn: a message must not be written over before it was sent
 	turn    int
 
@@ -75,7 +76,7 @@ func (w *worker) run() {
 // content the server waits, or nil when this one came to an end before that. It reports false when there is nothing more
 // to do.
 func (w *worker) start() (*task, bool) {
-	if until, out := w.out(); out {
+	if until, out := w.lane.out(); out {
 		w.leaveOff()
 		return nil, w.stayOut(until)
 	}
@@ -87,26 +88,26 @@ func (w *worker) start() (*task, bool) {
 		return nil, true
 	} else if suspected {
 		w.returnUpcoming()
-		return nil, sleep(w.claim, askPoll, nil) == nil
+		return nil, sleep(w.engine.claim, askPoll, nil) == nil
 	}
-	if w.inside = w.inside || w.gate.enter(time.Now()); !w.inside {
+	if w.inside = w.inside || w.lane.gate.enter(time.Now()); !w.inside {
 		w.returnUpcoming()
 		return nil, w.sleep(gatePoll, nil) == nil
 	}
 	t := w.upcoming.Swap(nil)
-	if t != nil && !w.pace.holds(t.pass) {
-		w.pace.giveBack(t.pass, untried)
+	if t != nil && !w.lane.pace.holds(t.pass) {
+		w.lane.pace.giveBack(t.pass, untried)
 		if !w.mayOffer(t.Job) {
 			return nil, true
 		}
 		t.pass = w.pass
 	}
 	if t == nil {
-		if w.offering.Err() != nil {
+		if w.engine.offering.Err() != nil {
 			return nil, false
 		}
 		// Where others could take the message it does not wait for a server that is not known to be well: one may hang for minutes.
-		if (w.failures > 0 || w.up.Load() == 0) && w.othersTake() && !w.dial() {
+		if (w.failures > 0 || w.lane.up.Load() == 0) && w.lane.othersTake() && !w.dial() {
 			return nil, true
 		}
 		j, ok := w.take()
@@ -120,12 +121,12 @@ func (w *worker) start() (*task, bool) {
 			return nil, true
 		}
 	}
-	if w.claim.Err() != nil || !w.dial() {
+	if w.engine.claim.Err() != nil || !w.dial() {
 		w.untried(t)
 		return nil, true
 	}
 	t.offered = time.Now()
-	if w.Pipeline > 1 && w.session.Chunking() {
+	if w.lane.route.Pipeline > 1 && w.session.Chunking() {
 		w.stream(t)
 		return nil, true
 	}
@@ -148,10 +149,10 @@ func (w *worker) send(current *task) *task {
 	w.carried++
 	var next *task
 	var nextMessage *Message
-	if w.room() > 0 && w.claim.Err() == nil {
+	if w.room() > 0 && w.engine.claim.Err() == nil {
 		if next = w.upcoming.Swap(nil); next == nil {
 			next = w.next()
-		} else if !w.pace.holds(next.pass) {
+		} else if !w.lane.pace.holds(next.pass) {
 			w.upcoming.Store(next) // for when it may be offered again
 			next = nil
 		}
@@ -161,12 +162,12 @@ func (w *worker) send(current *task) *task {
 		nextMessage = &next.Message
 		current.next.Store(next)
 	}
-	switch slow := w.recorder.slow.Load(); {
+	switch slow := w.engine.recorder.slow.Load(); {
 	case current.kept != nil:
 	case slow && next != nil:
-		w.recorder.begin(current, next)
+		w.engine.recorder.begin(current, next)
 	default:
-		w.recorder.begin(current)
+		w.engine.recorder.begin(current)
 	}
 	if !<-current.kept {
 		w.lost(current)
@@ -181,8 +182,8 @@ func (w *worker) send(current *task) *task {
 		w.broken(current, err)
 	default:
 		if next != nil {
-			if next.kept == nil && !w.recorder.slow.Load() {
-				w.recorder.begin(next)
+			if next.kept == nil && !w.engine.recorder.slow.Load() {
+				w.engine.recorder.begin(next)
 			}
 			if w.upcoming.Load() == nil {
 				w.upcoming.Store(w.next())
@@ -250,17 +251,17 @@ func (w *worker) sleep(d time.Duration, woken <-chan struct{}) error {
 	if d > idleMost {
 		w.hangUp()
 	}
-	return sleep(w.offering, d, woken)
+	return sleep(w.engine.offering, d, woken)
 }
 
 // take waits for a job. A session that has nothing to do for a while is closed.
 func (w *worker) take() (store.Job, bool) {
-	if w.claim.Err() != nil {
+	if w.engine.claim.Err() != nil {
 		return store.Job{}, false
 	}
-	w.at(&w.lane.turn.hungry, 1)
-	defer w.at(&w.lane.turn.hungry, -1)
-	if j, pinned, ok := w.awaitTurn(w.claim); pinned || !ok {
+	w.lane.at(&w.lane.turn.hungry, 1)
+	defer w.lane.at(&w.lane.turn.hungry, -1)
+	if j, pinned, ok := w.lane.awaitTurn(w.engine.claim); pinned || !ok {
 		return j, ok
 	}
 	var idle <-chan time.Time
@@ -271,11 +272,11 @@ func (w *worker) take() (store.Job, bool) {
 	}
 	for {
 		select {
-		case j, ok := <-w.jobs:
+		case j, ok := <-w.engine.jobs:
 			return j, ok
-		case j := <-w.pinned:
+		case j := <-w.lane.pinned:
 			return j, true
-		case <-w.claim.Done():
+		case <-w.engine.claim.Done():
 			return store.Job{}, false
 		case <-idle:
 			w.hangUp()
@@ -288,10 +289,10 @@ func (w *worker) take() (store.Job, bool) {
 // while, and else nobody offers any more over this server.
 func (w *worker) mayOffer(j store.Job) bool {
 	var err error
-	if w.pass, err = w.pace.wait(w.offering, w.sleepForLimits, int(w.held.Load())); err == nil {
+	if w.pass, err = w.lane.pace.wait(w.engine.offering, w.sleepForLimits, int(w.engine.held.Load())); err == nil {
 		return true
 	}
-	w.putBack(j)
+	w.engine.putBack(j)
 	w.noLeave(err)
 	return false
 }
@@ -302,50 +303,50 @@ func (w *worker) noLeave(err error) {
 	var later laterError
 	switch {
 	case errors.As(err, &stop):
-		w.retire(stop, stop.Until, w.enough)
+		w.lane.retire(stop, stop.Until, w.engine.enough)
 	case errors.As(err, &later):
 		w.sleepForLimits(time.Duration(later), nil)
-	case w.offering.Err() == nil:
-		w.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
+	case w.engine.offering.Err() == nil:
+		w.engine.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
 }
 
 // sleepForLimits sleeps while the others need not wait for this server to take its part.
 func (w *worker) sleepForLimits(d time.Duration, woken <-chan struct{}) error {
 	if d > 0 {
-		w.at(&w.lane.turn.waiting, 1)
-		defer w.at(&w.lane.turn.waiting, -1)
+		w.lane.at(&w.lane.turn.waiting, 1)
+		defer w.lane.at(&w.lane.turn.waiting, -1)
 	}
 	return w.sleep(d, woken)
 }
 
 // next is a job that is there now and may be offered now, composed; nil if there is none.
 func (w *worker) next() *task {
-	if w.claim.Err() != nil || len(w.jobs)+len(w.pinned) == 0 {
+	if w.engine.claim.Err() != nil || len(w.engine.jobs)+len(w.lane.pinned) == 0 {
 		return nil
 	}
-	if _, out := w.out(); out || !w.myTurn(time.Now()) {
+	if _, out := w.lane.out(); out || !w.lane.myTurn(time.Now()) {
 		return nil
 	}
 	var ok bool
-	if w.pass, ok = w.pace.now(w.offering, int(w.held.Load())); !ok {
-		w.turnBack()
+	if w.pass, ok = w.lane.pace.now(w.engine.offering, int(w.engine.held.Load())); !ok {
+		w.lane.turnBack()
 		return nil
 	}
 	select { // none else may take them
-	case j := <-w.pinned:
+	case j := <-w.lane.pinned:
 		return w.prepare(j)
 	default:
 	}
 	select {
-	case j, ok := <-w.jobs:
+	case j, ok := <-w.engine.jobs:
 		if ok {
 			return w.prepare(j)
 		}
 	default:
 	}
-	w.turnBack()
-	w.pace.giveBack(w.pass, untried)
+	w.lane.turnBack()
+	w.lane.pace.giveBack(w.pass, untried)
 	return nil
 }
 
@@ -363,14 +364,14 @@ func (w *worker) prepare(j store.Job) *task {
 	turn := (w.turn + 1) % len(w.compose)
 	m, err := w.compose[turn](j)
 	if err != nil {
-		w.pace.giveBack(w.pass, untried)
+		w.lane.pace.giveBack(w.pass, untried)
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
 		return nil
 	}
 	w.turn = turn
 	t := &task{Job: j, Message: m, pass: w.pass, pinned: j.Server != ""}
-	if w.isOneOfSeveral() {
-		t.Server = w.Name
+	if w.engine.isOneOfSeveral() {
+		t.Server = w.lane.route.Name
 	}
 	return t
 }
