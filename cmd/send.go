@@ -60,8 +60,6 @@ Whoever is free takes the next message; with weights each gets its part, for as 
 throttles, refuses the password or has used up its quota, goes over the others; one that was only down or limited is tried again later. The
 run stops when none is left. Who is in doubt is not sent to over another server, also not when you put him back: see "mailblast retry".
 
-On Linux a run keeps to one processor until that is busy, which takes less of it for each message; with GOMAXPROCS in the environment it does not.
-
 Exit codes: 0 done; 2 a fault in the campaign file, a template or the list: nothing was sent; 3 done, but some recipients
 failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another process is sending this campaign.`,
 		Example: `  mailblast send campaign.yaml --sandbox          # the whole run, without one mail leaving

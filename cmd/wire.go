@@ -271,7 +271,6 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	}
 	stats := &sender.Stats{}
 	p := a.newProgress(name, goal, stats)
-	defer stayTogether(lookEvery, busyProcessor)()
 	start := time.Now()
 	queue, servers := a.crash.between(lease, servers)
 	stopped := sender.Run(work, ctx, queue, servers, sender.Options{
