@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mailblast/campaign/mail"
 	"mailblast/cmd"
 	"mailblast/sender"
 	"mailblast/sender/reply"
@@ -130,8 +131,8 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 	}
 	handed, ready := context.WithCancel(t.Context())
 	d.options = sender.Options{Replies: s.replies, BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
-		return func(j store.Job) (sender.Message, error) {
-			m := sender.Message{From: "from-" + j.Address, To: j.Address, Content: s.small}
+		return func(j store.Job) (mail.Message, error) {
+			m := mail.Message{From: "from-" + j.Address, To: j.Address, Content: s.small}
 			if l.stage == "body" && j.Address == target {
 				m.Content = s.large
 			}

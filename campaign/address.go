@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
+
+	"mailblast/campaign/text"
 )
 
 const (
@@ -39,7 +41,7 @@ func ParseAddress(s string) (Address, error) {
 	s = strings.TrimFunc(s, isPadding)
 	a, err := parseAddress(s)
 	if err != nil {
-		return Address{}, fmt.Errorf("invalid address %s: %w", quoteShort(s), err)
+		return Address{}, fmt.Errorf("invalid address %s: %w", text.Quoted(s), err)
 	}
 	return a, nil
 }
@@ -70,7 +72,7 @@ func parseAddress(s string) (Address, error) {
 	if len(s) > maxWritten {
 		return Address{}, fmt.Errorf("it is longer than %d octets", maxAddress)
 	}
-	ascii := isASCII(s)
+	ascii := text.IsASCII(s)
 	if !ascii {
 		if !utf8.ValidString(s) {
 			return Address{}, errors.New("it is not valid UTF-8")
@@ -85,7 +87,7 @@ func parseAddress(s string) (Address, error) {
 	if domain, err = parseDomain(domain); err != nil {
 		return Address{}, err
 	}
-	a := Address{Local: local, Domain: domain, UTF8: !ascii && !isASCII(local)}
+	a := Address{Local: local, Domain: domain, UTF8: !ascii && !text.IsASCII(local)}
 	if len(a.Local) > maxLocal {
 		return Address{}, fmt.Errorf("the part before @ is longer than %d octets", maxLocal)
 	}
@@ -201,7 +203,7 @@ func parseDomain(s string) (string, error) {
 	if s[0] == '[' {
 		return parseLiteral(s)
 	}
-	if isASCII(s) {
+	if text.IsASCII(s) {
 		s = strings.ToLower(s)
 		if !strings.HasPrefix(s, "xn--") && !strings.Contains(s, ".xn--") {
 			return s, checkDomain(s)
@@ -301,15 +303,6 @@ func isLDH(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-'
 }
 
-func isASCII(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
 // isPadding: what spreadsheets and copied web pages leave around an address without anyone seeing it.
 func isPadding(r rune) bool {
 	switch r {
@@ -353,17 +346,4 @@ func foldRune(r rune) rune {
 		return lower
 	}
 	return least
-}
-
-// quoteShort quotes what came from outside for an error text: escaped, and not longer than a line.
-func quoteShort(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return fmt.Sprintf("%q", s)
-	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%q…", s[:cut])
 }

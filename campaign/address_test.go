@@ -3,6 +3,8 @@ package campaign
 import (
 	"strings"
 	"testing"
+
+	"mailblast/campaign/text"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -233,7 +235,7 @@ func FuzzParseAddress(f *testing.F) {
 		if len(wire) > maxAddress || len(a.Local) > maxLocal {
 			t.Fatalf("%q gives %q, which is too long", s, wire)
 		}
-		if !a.UTF8 && !isASCII(wire) || !isASCII(a.Domain) {
+		if !a.UTF8 && !text.IsASCII(wire) || !text.IsASCII(a.Domain) {
 			t.Fatalf("%q gives %q, which is not ASCII", s, wire)
 		}
 		again, err := ParseAddress(wire)

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
+
+	"mailblast/campaign/text"
 )
 
 // charset says how the octets of a file become UTF-8.
@@ -81,7 +83,7 @@ func lookupEncoding(name string) (encoding.Encoding, error) {
 		enc, err = ianaindex.IANA.Encoding(name)
 	}
 	if err != nil || enc == nil || enc == encoding.Replacement {
-		return nil, Finding{Message: fmt.Sprintf("unknown encoding %s", quoteShort(name)), Hint: "use " + encodingExamples}
+		return nil, Finding{Message: fmt.Sprintf("unknown encoding %s", text.Quoted(name)), Hint: "use " + encodingExamples}
 	}
 	return enc, nil
 }

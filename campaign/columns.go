@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
+
+	"mailblast/campaign/text"
 )
 
 const maxColumns = 1000
@@ -64,7 +66,7 @@ func fieldNames(columns []string, isAddress func(string) bool) (fields map[strin
 		}
 		if isAddress(name) {
 			if email >= 0 {
-				return nil, 0, &columnFault{i, fmt.Sprintf("columns %s and %s both hold the address", quoteShort(columns[email]), quoteShort(name)), "rename one of them"}
+				return nil, 0, &columnFault{i, fmt.Sprintf("columns %s and %s both hold the address", text.Quoted(columns[email]), text.Quoted(name)), "rename one of them"}
 			}
 			email = i
 		}
@@ -74,7 +76,7 @@ func fieldNames(columns []string, isAddress func(string) bool) (fields map[strin
 			}
 			if other, taken := fields[field]; taken && other != i {
 				return nil, 0, &columnFault{i, fmt.Sprintf("duplicate header: columns %d (%s) and %d (%s) would both be the field %s",
-					other+1, quoteShort(columns[other]), i+1, quoteShort(name), quoteShort(field)), "rename one of them"}
+					other+1, text.Quoted(columns[other]), i+1, text.Quoted(name), text.Quoted(field)), "rename one of them"}
 			}
 			fields[field] = i
 		}
@@ -108,7 +110,7 @@ func listColumns(columns []string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(quoteShort(name))
+		b.WriteString(text.Quoted(name))
 	}
 	return b.String()
 }

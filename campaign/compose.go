@@ -7,6 +7,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"mailblast/campaign/text"
 )
 
 // A Recipient is whom a message is composed for.
@@ -102,7 +104,7 @@ func checkEnvelope(r Recipient) error {
 	const longest = 900 // octets, for the line to stay under 998
 	for _, s := range []string{r.Address.Local, r.Address.Domain, r.MessageID} {
 		if s == "" || len(s) > longest || !isClean(s) || strings.ContainsAny(s, "\n\t <>") {
-			return fmt.Errorf("compose: %s is not part of an address or a message id", quoteShort(s))
+			return fmt.Errorf("compose: %s is not part of an address or a message id", text.Quoted(s))
 		}
 	}
 	return nil

@@ -5,15 +5,17 @@ import (
 	"mime"
 	"strings"
 	"testing"
+
+	"mailblast/campaign/text"
 )
 
 // Whatever stands in a row: the number of header fields stays, the lines are right, and the parts read as what the
 // templates print.
 func FuzzCompose(f *testing.F) {
-	text := "Hello {{ .first_name }},\nyou live in {{ .city }}.\n{{ if .items }}{{ range split \";\" .items }}- {{ . }}\n{{ end }}{{ end }}bye {{ .email }}"
+	plain := "Hello {{ .first_name }},\nyou live in {{ .city }}.\n{{ if .items }}{{ range split \";\" .items }}- {{ . }}\n{{ end }}{{ end }}bye {{ .email }}"
 	page := "<p>Hello <b>{{ .first_name }}</b>, ü</p>\n<a href=\"https://example.com/?c={{ .city }}\" title='{{ .items }}'>{{ .city }}</a>\n<script>x = {{ .items }}</script>"
 	subject, header := "Hello {{ .first_name }}, {{ .city }}", "{{ .items | upper }}"
-	files := map[string]string{"newsletter.txt": text, "newsletter.html": page, "subject": subject, "X-Items": header}
+	files := map[string]string{"newsletter.txt": plain, "newsletter.html": page, "subject": subject, "X-Items": header}
 	src := testSource(files)
 	m, err := Compile(src)
 	if err != nil {
@@ -51,7 +53,7 @@ func FuzzCompose(f *testing.F) {
 		for field, template := range map[string]string{"Subject": subject, "X-Items": header} {
 			got, err := decoder.DecodeHeader(parsed.Header.Get(field))
 			// net/mail makes one space of a fold and the spaces after it, so runs of spaces cannot be compared.
-			if want := renderText(t, template, nil, data); err != nil || !sameWords(got, oneLine(want)) {
+			if want := renderText(t, template, nil, data); err != nil || !sameWords(got, text.OneLine(want)) {
 				t.Errorf("%s is %q (%v), want %q", field, got, err, want)
 			}
 		}
@@ -59,7 +61,7 @@ func FuzzCompose(f *testing.F) {
 		if len(parts) != 2 {
 			t.Fatalf("%d parts:\n%s", len(parts), message)
 		}
-		if want := renderText(t, text, nil, data); !sameText(parts[0].content, want) {
+		if want := renderText(t, plain, nil, data); !sameText(parts[0].content, want) {
 			t.Errorf("text is\n%q, want\n%q", parts[0].content, want)
 		}
 		if want := renderHTML(t, page, nil, data); !sameText(parts[1].content, want) {
@@ -121,8 +123,8 @@ func FuzzNames(f *testing.F) {
 		parsed := readMessage(t, message)
 		for _, field := range []string{"From", "Reply-To"} {
 			got, err := parsed.Header.AddressList(field)
-			if err != nil || len(got) != 1 || got[0].Address != "news@example.com" || !sameWords(got[0].Name, oneLine(display)) {
-				t.Errorf("%s is %v (%v), want the name %q", field, got, err, oneLine(display))
+			if err != nil || len(got) != 1 || got[0].Address != "news@example.com" || !sameWords(got[0].Name, text.OneLine(display)) {
+				t.Errorf("%s is %v (%v), want the name %q", field, got, err, text.OneLine(display))
 			}
 		}
 		parts := leaves(t, map[string][]string(parsed.Header), parsed.Body)

@@ -6,6 +6,8 @@ import (
 	"mime/quotedprintable"
 	"strings"
 	"testing"
+
+	"mailblast/campaign/text"
 )
 
 // newBody writes texts to a body: those beginning with # are known segments.
@@ -91,10 +93,10 @@ func FuzzBody(f *testing.F) {
 	f.Add(strings.Repeat("x", 300), uint64(1), uint8(75))
 	f.Add(strings.Repeat("ü \n", 40), uint64(0), uint8(1))
 	f.Add(strings.Repeat("y", 990), uint64(3), uint8(9))
-	f.Fuzz(func(t *testing.T, text string, known uint64, step uint8) {
-		text = string(appendClean(nil, text))
+	f.Fuzz(func(t *testing.T, source string, known uint64, step uint8) {
+		source = string(appendClean(nil, source))
 		var texts []string
-		for rest := text; rest != ""; known = known>>1 | known<<63 {
+		for rest := source; rest != ""; known = known>>1 | known<<63 {
 			n := min(int(step)+1, len(rest))
 			for n < len(rest) && rest[n]&0xc0 == 0x80 {
 				n++ // a template is never cut inside a character
@@ -107,7 +109,7 @@ func FuzzBody(f *testing.F) {
 			texts = append(texts, piece)
 		}
 		b := newBody(texts...)
-		want := string(endLine(appendCRLF(nil, []byte(text))))
+		want := string(endLine(appendCRLF(nil, []byte(source))))
 		quoted := b.appendQuoted(nil)
 		back, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(quoted)))
 		if err != nil || string(back) != want {
@@ -124,13 +126,13 @@ func FuzzBody(f *testing.F) {
 				t.Errorf("7bit is %q, want %q", plain, want)
 			}
 			checkLines(t, append([]byte("A: b\r\n\r\n"), plain...))
-		} else if isASCII(text) {
+		} else if text.IsASCII(source) {
 			long := false
-			for line := range strings.SplitSeq(text, "\n") {
+			for line := range strings.SplitSeq(source, "\n") {
 				long = long || len(line) > maxLine
 			}
 			if !long {
-				t.Errorf("7bit was possible for %q", text)
+				t.Errorf("7bit was possible for %q", source)
 			}
 		}
 	})

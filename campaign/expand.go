@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"mailblast/campaign/text"
 )
 
 // maxText is the longest text that a value may have after its variables were expanded. It bounds what a small file
@@ -69,7 +71,7 @@ func resolveVariable(inner string, lookup func(string) (string, bool)) (string, 
 	name, def, hasDefault := strings.Cut(inner, ":-")
 	if !variableName.MatchString(name) {
 		return "", fault{
-			problem: fmt.Sprintf("refers to %s, which cannot be the name of a variable", quoteShort("${"+inner+"}")),
+			problem: fmt.Sprintf("refers to %s, which cannot be the name of a variable", text.Quoted("${"+inner+"}")),
 			hint:    "write ${NAME} or ${NAME:-default}, or $${ for the text ${",
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
+
+	"mailblast/campaign/text"
 )
 
 // A Finding is one fault in a file of the campaign: where it is, what is wrong and, where that is known, what to do.
@@ -19,7 +20,7 @@ type Finding struct {
 // Error is the finding on one line: file:line:column: message (hint).
 func (f Finding) Error() string {
 	var b strings.Builder
-	b.WriteString(printable(f.File))
+	b.WriteString(text.QuoteControl(f.File))
 	if f.Line > 0 {
 		fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
 	}
@@ -47,14 +48,6 @@ func (fs Findings) sort() {
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-}
-
-// printable quotes s when it holds something that would disturb a terminal or a log.
-func printable(s string) string {
-	if strings.ContainsFunc(s, unicode.IsControl) {
-		return fmt.Sprintf("%q", s)
-	}
-	return s
 }
 
 // didYouMean is the hint for a misspelt word: the nearest of the words that would have been right, or "" when none is

@@ -13,6 +13,8 @@ import (
 	"github.com/rivo/uniseg"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
+
+	"mailblast/campaign/text"
 )
 
 // maxValue bounds the longer texts that a function makes of others, in octets: without it
@@ -125,7 +127,7 @@ var bigVerb = regexp.MustCompile(`%[^a-zA-Z%]*([0-9]{4}|\*)`)
 
 func printf(format string, args ...any) (string, error) {
 	if bigVerb.MatchString(format) {
-		return "", fmt.Errorf("printf takes widths up to 999, written as a number: %s", quoteShort(format))
+		return "", fmt.Errorf("printf takes widths up to 999, written as a number: %s", text.Quoted(format))
 	}
 	return bounded(fmt.Sprintf(format, args...))
 }
@@ -154,7 +156,7 @@ func date(layout, s string) (string, error) {
 			return t.Format(layout), nil
 		}
 	}
-	return "", fmt.Errorf("%s is not a date (write it as 2026-12-31)", quoteShort(s))
+	return "", fmt.Errorf("%s is not a date (write it as 2026-12-31)", text.Quoted(s))
 }
 
 // checkLayout refuses layouts of other languages (%d.%m.%Y, DD.MM.YYYY): they would be printed as they are.
@@ -163,7 +165,7 @@ func checkLayout(layout string) error {
 	b := time.Date(2017, 11, 21, 22, 33, 44, 0, time.UTC)
 	if len(layout) > 200 || !utf8.ValidString(layout) || strings.Contains(layout, "%") || a.Format(layout) == b.Format(layout) {
 		return fmt.Errorf("%s is not a layout (write the date 2 January 2006, 15:04:05 the way you want it, as in %q)",
-			quoteShort(layout), "02.01.2006")
+			text.Quoted(layout), "02.01.2006")
 	}
 	return nil
 }

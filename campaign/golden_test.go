@@ -19,6 +19,8 @@ import (
 	"testing"
 	texttemplate "text/template"
 	"time"
+
+	"mailblast/campaign/text"
 )
 
 var update = flag.Bool("update", false, "write the golden messages anew")
@@ -127,14 +129,14 @@ func checkMessage(t *testing.T, message []byte, src Source, r Recipient) {
 		"Date":         "Fri, 20 Mar 2026 09:30:00 +0100",
 	} {
 		got, err := decoder.DecodeHeader(parsed.Header.Get(name))
-		if err != nil || got != oneLine(want) {
+		if err != nil || got != text.OneLine(want) {
 			t.Errorf("%s is %q (%v), want %q", name, got, err, want)
 		}
 	}
 	for _, h := range f.Headers {
 		got, err := decoder.DecodeHeader(parsed.Header.Get(h.Name))
 		// DecodeHeader keeps what is no encoded-word; ours is always one when it looks like one.
-		if want := oneLine(renderText(t, h.Value, nil, data)); err != nil || got != want {
+		if want := text.OneLine(renderText(t, h.Value, nil, data)); err != nil || got != want {
 			t.Errorf("%s is %q (%v), want %q", h.Name, got, err, want)
 		}
 	}

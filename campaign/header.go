@@ -4,8 +4,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 const (
@@ -18,14 +19,14 @@ const (
 // is not ASCII, looks like an encoded-word, or has no place to fold, is written in encoded-words (RFC 2047).
 func appendHeader(dst []byte, name, value string) []byte {
 	dst = append(append(dst, name...), ':')
-	value = oneLine(value)
-	if len(name)+2+len(value) <= foldAt && isASCII(value) && !looksEncoded(value) {
+	value = text.OneLine(value)
+	if len(name)+2+len(value) <= foldAt && text.IsASCII(value) && !looksEncoded(value) {
 		if value != "" {
 			dst = append(append(dst, ' '), value...)
 		}
 		return append(dst, crlf...)
 	}
-	if isASCII(value) && !looksEncoded(value) {
+	if text.IsASCII(value) && !looksEncoded(value) {
 		if folded, ok := appendFolded(dst, value, len(name)+1); ok {
 			return append(folded, crlf...)
 		}
@@ -37,13 +38,13 @@ func appendHeader(dst []byte, name, value string) []byte {
 // appendMailbox appends a header field with one mailbox (RFC 5322 section 3.4).
 func appendMailbox(dst []byte, name string, m Mailbox) []byte {
 	dst = append(append(dst, name...), ':')
-	display := oneLine(m.Name)
+	display := text.OneLine(m.Name)
 	column := len(name) + 1
 	if display == "" {
 		return append(append(append(dst, ' '), m.Address.String()...), crlf...)
 	}
 	const longest = 60 // leaves room for the header's name; longer ones are folded as encoded-words
-	if isASCII(display) && !looksEncoded(display) && len(display) <= longest {
+	if text.IsASCII(display) && !looksEncoded(display) && len(display) <= longest {
 		if !isPhrase(display) {
 			display = `"` + quoter.Replace(display) + `"`
 		}
@@ -67,24 +68,6 @@ func isPhrase(s string) bool {
 		}
 	}
 	return true
-}
-
-// oneLine makes a header's value of any text: control characters and line separators become spaces, what is not UTF-8
-// becomes U+FFFD, white space around it goes.
-func oneLine(s string) string {
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, breaksLine) {
-		s = strings.Map(func(r rune) rune {
-			if breaksLine(r) {
-				return ' '
-			}
-			return r // the replacement character for what is not UTF-8
-		}, s)
-	}
-	return strings.Trim(s, " ")
-}
-
-func breaksLine(r rune) bool {
-	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
 }
 
 // looksEncoded says whether a reader could take a part of s for an encoded-word.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 func TestAppendHeader(t *testing.T) {
@@ -51,7 +53,7 @@ func TestAppendMailbox(t *testing.T) {
 			t.Errorf("%q:\ngot  %q\nwant %q", c.name, got, c.want)
 		}
 		value := strings.TrimPrefix(strings.TrimSuffix(got, "\r\n"), "From: ")
-		if parsed, err := mail.ParseAddress(strings.ReplaceAll(value, "\r\n", "")); err != nil || parsed.Name != oneLine(c.name) {
+		if parsed, err := mail.ParseAddress(strings.ReplaceAll(value, "\r\n", "")); err != nil || parsed.Name != text.OneLine(c.name) {
 			t.Errorf("%q reads as %v (%v)", got, parsed, err)
 		}
 	}
@@ -116,7 +118,7 @@ func FuzzHeader(f *testing.F) {
 		_, unfolded, _ := strings.Cut(strings.ReplaceAll(string(got), "\r\n", ""), ":")
 		decoder := mime.WordDecoder{}
 		back, err := decoder.DecodeHeader(strings.TrimSpace(unfolded))
-		if want := oneLine(value); err != nil || back != want {
+		if want := text.OneLine(value); err != nil || back != want {
 			t.Errorf("%q reads as %q (%v), want %q", got, back, err, want)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"mailblast/campaign/text"
 )
 
 // Limits bound the sending from the campaign file. All of them hold together; what is not there bounds nothing. Those of a server have
@@ -196,7 +198,7 @@ func (r *reader) perDomain(path string, n *yaml.Node) {
 			}
 		}
 		if first, ok := seen[domain]; ok {
-			r.report(placeOf(k), fmt.Sprintf("duplicate key %s", quoteShort(full)), fmt.Sprintf("it is %s above", quoteShort(first)))
+			r.report(placeOf(k), fmt.Sprintf("duplicate key %s", text.Quoted(full)), fmt.Sprintf("it is %s above", text.Quoted(first)))
 			return
 		}
 		seen[domain] = k.Value

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template/parse"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 // A mimeTree is the message below its own header fields, laid out once: what stands before each recipient's parts, and
@@ -81,7 +83,7 @@ func (a attachment) append(dst []byte) []byte {
 
 // newAttachment encodes a file. Its name is the last part of the path.
 func newAttachment(file string, content []byte) attachment {
-	name := oneLine(path.Base(strings.ReplaceAll(file, `\`, "/")))
+	name := text.OneLine(path.Base(strings.ReplaceAll(file, `\`, "/")))
 	return attachment{name: name, mediaType: mediaType(name, content), base64: appendBase64(nil, content)}
 }
 
@@ -143,11 +145,11 @@ func (l *loader) inlineFiles(set *templateSet, hash func() string) []attachment 
 		content, ok := l.content(file)
 		a := newAttachment(file, content)
 		if first, twice := files[a.name]; twice {
-			l.find(l.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", quoteShort(file), quoteShort(first))))
+			l.find(l.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", text.Quoted(file), text.Quoted(first))))
 			continue
 		}
 		if !inlineName.MatchString(a.name) {
-			f := l.file.At(key, fmt.Sprintf("inline: %s cannot stand in a cid: address", quoteShort(a.name)))
+			f := l.file.At(key, fmt.Sprintf("inline: %s cannot stand in a cid: address", text.Quoted(a.name)))
 			f.Hint = "rename the file: letters, digits, - and _ with single dots between"
 			l.find(f)
 		}
@@ -171,7 +173,7 @@ func (l *loader) inlineFiles(set *templateSet, hash func() string) []attachment 
 					hint = "list the file under inline:, and write its name out in the template"
 				}
 				file := strings.TrimSuffix(tree.ParseName, asHTML)
-				l.findAt(file, strings.Index(l.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", printable(name)), hint)
+				l.findAt(file, strings.Index(l.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
 				return ref
 			}
 			return append(bytes.Clone(ref), domain...)
@@ -179,7 +181,7 @@ func (l *loader) inlineFiles(set *templateSet, hash func() string) []attachment 
 	})
 	for i, file := range l.file.Inline {
 		if name := path.Base(file); !referred[name] && files[name] == file {
-			f := l.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", quoteShort(name)))
+			f := l.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", text.Quoted(name)))
 			f.Hint = fmt.Sprintf(`refer to it, as in <img src="cid:%s">, or make it an attachment`, name)
 			l.find(f)
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mailblast/campaign/text"
 )
 
 // An Order says who is sent to first.
@@ -86,7 +88,7 @@ func (l *loader) order(columns map[string]int, shown string) {
 	if _, ok := columns[o.Field]; ok || o.Field == "" {
 		return
 	}
-	f := l.file.At("order_by", fmt.Sprintf("order_by: there is no column %s", quoteShort(o.Field)))
+	f := l.file.At("order_by", fmt.Sprintf("order_by: there is no column %s", text.Quoted(o.Field)))
 	f.Hint = strings.TrimSpace(didYouMean(o.Field, sortedKeys(columns)) + " columns: " + shown)
 	l.find(f)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"mailblast/campaign/text"
 )
 
 // Parse reads a campaign file: YAML of at most 1 MB, in one document. name is what the file is called in errors; lookup
@@ -71,7 +73,7 @@ func (r *reader) section(path string, at place, n *yaml.Node, keys []key) bool {
 		i := slices.IndexFunc(keys, func(known key) bool { return known.name == k.Value })
 		switch {
 		case i < 0:
-			r.report(placeOf(k), fmt.Sprintf("unknown key %s", quoteShort(full)), r.meant(path, k.Value, keys))
+			r.report(placeOf(k), fmt.Sprintf("unknown key %s", text.Quoted(full)), r.meant(path, k.Value, keys))
 		case keys[i].section != nil:
 			r.file.places[full] = placeOf(k)
 			r.section(full, placeOf(k), v, keys[i].section)
@@ -154,7 +156,7 @@ func (r *reader) pairs(path string, n *yaml.Node, f func(k, v *yaml.Node)) bool 
 		case k.Tag == "!!merge":
 			r.report(placeOf(k), "merge keys (<<) are not supported", "write the keys out")
 		case first > 0:
-			r.report(placeOf(k), fmt.Sprintf("duplicate key %s", quoteShort(join(path, k.Value))),
+			r.report(placeOf(k), fmt.Sprintf("duplicate key %s", text.Quoted(join(path, k.Value))),
 				fmt.Sprintf("it stands in line %d already", first))
 		default:
 			lines[k.Value] = k.Line
@@ -382,7 +384,7 @@ func (r *reader) resolve(path string, n *yaml.Node) (*yaml.Node, bool) {
 		n = n.Alias
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		r.report(placeOf(n), fmt.Sprintf("%s has the YAML tag %s", cmp.Or(path, "the file"), quoteShort(n.Tag)),
+		r.report(placeOf(n), fmt.Sprintf("%s has the YAML tag %s", cmp.Or(path, "the file"), text.Quoted(n.Tag)),
 			"remove it, or put a text that begins with ! into quotes")
 		return nil, false
 	}
@@ -395,7 +397,7 @@ func (r *reader) refuse(at place, path, written string, expanded bool, err error
 	if !errors.As(err, &f) {
 		f.problem = err.Error()
 	}
-	subject := quoteShort(written)
+	subject := text.Quoted(written)
 	if expanded {
 		subject, f.detail = "the value of "+subject, ""
 	}

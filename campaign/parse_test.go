@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailblast/campaign/text"
 )
 
 // environment is what the tests expand from.
@@ -713,7 +715,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%v is no Findings", err)
 			}
 			for _, g := range findings {
-				if g.Line < 1 || g.Column < 1 || g.Message == "" || printable(g.Error()) != g.Error() {
+				if g.Line < 1 || g.Column < 1 || g.Message == "" || text.QuoteControl(g.Error()) != g.Error() {
 					t.Errorf("bad finding %#v", g)
 				}
 			}

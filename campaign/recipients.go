@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gocarina/gocsv"
+
+	"mailblast/campaign/text"
 )
 
 // RecipientOptions say how a CSV of recipients is read.
@@ -300,7 +302,7 @@ func (rs *Recipients) readFault(err error) error {
 	if f, ok := err.(Finding); ok {
 		return rs.fault(0, 0, f)
 	}
-	return fmt.Errorf("%s: reading behind line %d: %w", printable(rs.name), rs.records.line, err)
+	return fmt.Errorf("%s: reading behind line %d: %w", text.QuoteControl(rs.name), rs.records.line, err)
 }
 
 // A rowFeed gives out one row and then io.EOF, until it is filled again.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"mailblast/campaign/text"
 )
 
 // A key is one key of the campaign file: either a value and how it is read, or a section.
@@ -184,7 +186,7 @@ func (r *reader) completeServer(s *Server) {
 			if !ok {
 				at = f.places[s.key]
 			}
-			r.report(at, fmt.Sprintf("%s: the name %s is that of %s already", s.key, quoteShort(s.Name), first.key), "give each a name of its own, as in name: relay-1")
+			r.report(at, fmt.Sprintf("%s: the name %s is that of %s already", s.key, text.Quoted(s.Name), first.key), "give each a name of its own, as in name: relay-1")
 			return
 		}
 	}

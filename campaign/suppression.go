@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mailblast/campaign/text"
 )
 
 // ParseEntry reads an entry of the suppression list and returns it as it is kept and looked up. An address becomes what
@@ -22,7 +24,7 @@ func ParseEntry(s string) (string, error) {
 		a, err := ParseAddress(s)
 		switch {
 		case err == nil && strings.HasPrefix(s, "*@"): // in quotation marks it is the mailbox of that name
-			return "", fmt.Errorf("invalid address %s: everybody at the domain is %s", quoteShort(s), s[1:])
+			return "", fmt.Errorf("invalid address %s: everybody at the domain is %s", text.Quoted(s), s[1:])
 		case err != nil && !strings.Contains(s, "@") && strings.Contains(s, "."):
 			return "", fmt.Errorf("%w (everybody at a domain is @example.com)", err)
 		case err != nil:
@@ -39,7 +41,7 @@ func ParseEntry(s string) (string, error) {
 		err = errors.New("there are no domains below an IP address")
 	}
 	if err != nil {
-		return "", fmt.Errorf("invalid domain %s: %w", quoteShort(s), err)
+		return "", fmt.Errorf("invalid domain %s: %w", text.Quoted(s), err)
 	}
 	return prefix + a.Domain, nil
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"mailblast/campaign/text"
 )
 
 // maxFile bounds a campaign file. The YAML parser itself refuses more than 10,000 levels, and aliases are followed one
@@ -85,7 +87,7 @@ func explainSyntax(source []byte, err error) *syntaxFault {
 	if line == 0 {
 		line, _ = strconv.Atoi(match[1])
 	}
-	f := fault{problem: printable(problem)}
+	f := fault{problem: text.QuoteControl(problem)}
 	for _, h := range syntaxHints {
 		if strings.Contains(problem, h.problem) {
 			f.hint = h.hint

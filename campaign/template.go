@@ -14,6 +14,8 @@ import (
 	texttemplate "text/template"
 	"text/template/parse"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 // maxTemplate bounds a template file, in octets. The parser's memory grows with how deep a template is nested.
@@ -67,7 +69,7 @@ func (l *loader) content(file string) ([]byte, bool) {
 	content, err := l.read(file)
 	if err != nil {
 		key := l.keyOf(file)
-		f := l.file.At(key, key+": "+printable(err.Error()))
+		f := l.file.At(key, key+": "+text.QuoteControl(err.Error()))
 		f.Hint = "paths are relative to the campaign file"
 		l.find(f)
 		return nil, false
@@ -139,7 +141,7 @@ func (l *loader) parse(name, file, text string) (map[string]*parse.Tree, bool) {
 func (l *loader) add(set *templateSet, name, file string, written, run map[string]*parse.Tree) {
 	for _, n := range sortedKeys(written) {
 		if old := set.written[n]; old != nil && !parse.IsEmptyTree(old.Root) && !parse.IsEmptyTree(written[n].Root) {
-			l.find(Finding{File: file, Message: fmt.Sprintf("there is already a template %q, in %s", n, printable(old.ParseName)),
+			l.find(Finding{File: file, Message: fmt.Sprintf("there is already a template %q, in %s", n, text.QuoteControl(old.ParseName)),
 				Hint: "rename one of them"})
 			return
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 // A fault is what is wrong with a value, worded as the rest of a sentence that begins with the value: "is not …".
@@ -51,7 +53,7 @@ func parseText(s string) (string, error) { return s, nil }
 // beginning with a hyphen.
 func CheckName(name string) error {
 	if _, err := parseName(name); err != nil {
-		return fmt.Errorf("campaign name %s %w", quoteShort(name), err)
+		return fmt.Errorf("campaign name %s %w", text.Quoted(name), err)
 	}
 	return nil
 }
@@ -185,7 +187,7 @@ func parseHost(s string) (string, error) {
 		return "", no
 	}
 	if strings.Contains(s, "_") {
-		if !isASCII(s) {
+		if !text.IsASCII(s) {
 			return "", no
 		}
 		return strings.ToLower(s), nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/store"
@@ -128,7 +129,7 @@ type crashSession struct {
 	*crasher
 }
 
-func (s crashSession) Send(m, next *sender.Message) (bool, error) {
+func (s crashSession) Send(m, next *mail.Message) (bool, error) {
 	s.step("before-send")
 	defer s.step("after-send")
 	return s.Session.Send(m, next)
@@ -140,7 +141,7 @@ func (s crashSession) Result() (reply.Reply, error) {
 	return s.Session.Result()
 }
 
-func (s crashSession) Push(m *sender.Message) error {
+func (s crashSession) Push(m *mail.Message) error {
 	s.step("before-send")
 	defer s.step("after-send")
 	return s.Session.Push(m)
@@ -169,7 +170,7 @@ func (q *lateQueue) Record(ctx context.Context, begin []store.Job, finish []stor
 	return begin, err
 }
 
-func (q *lateQueue) sent(m *sender.Message) {
+func (q *lateQueue) sent(m *mail.Message) {
 	q.mu.Lock()
 	j := q.asked[m.To]
 	q.mu.Unlock()
@@ -194,13 +195,13 @@ type lateSession struct {
 	queue *lateQueue
 }
 
-func (s lateSession) Send(m, next *sender.Message) (bool, error) {
+func (s lateSession) Send(m, next *mail.Message) (bool, error) {
 	gone, err := s.Session.Send(m, next)
 	s.queue.sent(m)
 	return gone, err
 }
 
-func (s lateSession) Push(m *sender.Message) error {
+func (s lateSession) Push(m *mail.Message) error {
 	err := s.Session.Push(m)
 	s.queue.sent(m)
 	return err

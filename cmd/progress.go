@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/jedib0t/go-pretty/v6/text"
+	pretty "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"mailblast/campaign/text"
 	"mailblast/sender"
 	"mailblast/store"
 )
@@ -95,7 +96,7 @@ func (p *progress) show(rate float64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bar.Describe(fmt.Sprintf("%s  %s  %.0f/s  %s left ", visible(p.name), outcomes(s), rate, left))
+	p.bar.Describe(fmt.Sprintf("%s  %s  %.0f/s  %s left ", text.Visible(p.name), outcomes(s), rate, left))
 	p.bar.Set64(min(p.tried(), max(p.goal, 1)))
 }
 
@@ -158,18 +159,18 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 	if a.quiet {
 		return
 	}
-	colour := func(t string, c text.Color) string {
+	colour := func(t string, c pretty.Color) string {
 		if a.noColor || os.Getenv("NO_COLOR") != "" || !terminal(os.Stderr) {
 			return t
 		}
 		return c.Sprint(t)
 	}
-	state, shade := "done", text.FgGreen
+	state, shade := "done", pretty.FgGreen
 	switch {
 	case c.Pending() > 0:
-		state, shade = "not finished", text.FgYellow
+		state, shade = "not finished", pretty.FgYellow
 	case c.Failed+c.InDoubt > 0:
-		state, shade = "done, with failures", text.FgRed
+		state, shade = "done, with failures", pretty.FgRed
 	}
 	if a.logFormat == "json" {
 		for _, v := range several(s) {
@@ -178,13 +179,13 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 		p.log.Info(state, "campaign", name, "sent", s.Sent.Load(), "failed", c.Failed, "in_doubt", c.InDoubt, "suppressed", c.Suppressed, "queued", c.Pending(), "seconds", took.Seconds(), "next_due", due)
 		return
 	}
-	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", visible(name), colour(state, shade), outcomes(s), roughly(took), float64(s.Sent.Load())/took.Seconds())
+	fmt.Fprintf(p.out, "%s: %s. This run: %s in %s (%.0f/s)\n", text.Visible(name), colour(state, shade), outcomes(s), text.Rounded(took), float64(s.Sent.Load())/took.Seconds())
 	for _, v := range several(s) {
 		words := []string{humanize.Comma(v.Sent) + " sent"}
 		if why := leftOut(v); why != "" {
 			words = append(words, "left out: "+why)
 		}
-		fmt.Fprintf(p, "  over %s: %s\n", visible(v.Name), visible(strings.Join(words, "; ")))
+		fmt.Fprintf(p, "  over %s: %s\n", text.Visible(v.Name), text.Visible(strings.Join(words, "; ")))
 	}
 	hint := func(n int64, what, command string) {
 		if n > 0 {
@@ -199,7 +200,7 @@ func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts,
 	}
 	when := "mailblast resume"
 	if wait := time.Until(due); wait > 0 {
-		when += fmt.Sprintf(", worth while from %s (in %s)", due.Local().Format("2006-01-02 15:04:05"), roughly(wait))
+		when += fmt.Sprintf(", worth while from %s (in %s)", due.Local().Format("2006-01-02 15:04:05"), text.Rounded(wait))
 	}
 	hint(c.Sending, "may have been sent, which could not be written down; they will be in doubt", "mailblast resume")
 	hint(c.Queued+c.Claimed, "still queued", when)
@@ -219,17 +220,6 @@ func leftOut(v sender.ServerStats) string {
 		return ""
 	}
 	return v.Out.Error()
-}
-
-// roughly is a duration as a person says it.
-func roughly(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
 }
 
 // quoteArg quotes a campaign's name for a shell where that is needed.

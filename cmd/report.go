@@ -16,10 +16,11 @@ import (
 
 	"github.com/gocarina/gocsv"
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	pretty "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/text"
 	"mailblast/store"
 )
 
@@ -170,7 +171,7 @@ func chosen(ctx context.Context, s *store.Store, args []string) (store.Campaign,
 func batches(ctx context.Context, s *store.Store, name string, states []store.State, f reportFlags, yield func([]reportRow) error) error {
 	batch := make([]reportRow, 0, reportBatch)
 	add := func(row reportRow) error {
-		row.Email, row.Status, row.Reply, row.Server = calm(row.Email), calm(row.Status), calm(row.Reply), calm(row.Server)
+		row.Email, row.Status, row.Reply, row.Server = text.ForTerminal(row.Email), text.ForTerminal(row.Status), text.ForTerminal(row.Reply), text.ForTerminal(row.Server)
 		if f.format == "csv" && !f.raw {
 			row.Email, row.Status, row.Reply, row.Server = harmless(row.Email), harmless(row.Status), harmless(row.Reply), harmless(row.Server)
 		}
@@ -216,7 +217,7 @@ func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func
 	t := newTable()
 	header := table.Row{"EMAIL", "STATE", "ATTEMPTS", "REPLY"}
 	columns := []table.ColumnConfig{
-		{Number: 1, WidthMin: emailWidth}, {Number: 2, WidthMin: 10}, {Number: 3, WidthMin: 8, Align: text.AlignRight},
+		{Number: 1, WidthMin: emailWidth}, {Number: 2, WidthMin: 10}, {Number: 3, WidthMin: 8, Align: pretty.AlignRight},
 	}
 	reply := replyWidth
 	if len(servers) > 0 {
@@ -225,11 +226,11 @@ func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func
 			width = min(max(width, utf8.RuneCountInString(name)), serverWidth)
 		}
 		header = slices.Insert(header, 3, any("SERVER"))
-		columns = append(columns, table.ColumnConfig{Number: 4, WidthMin: width, WidthMax: width, WidthMaxEnforcer: text.WrapHard})
+		columns = append(columns, table.ColumnConfig{Number: 4, WidthMin: width, WidthMax: width, WidthMaxEnforcer: pretty.WrapHard})
 		reply -= width + 2 // the table is no wider than without
 	}
 	t.AppendHeader(header)
-	t.SetColumnConfigs(append(columns, table.ColumnConfig{Number: len(header), WidthMax: reply, WidthMaxEnforcer: text.WrapSoft}))
+	t.SetColumnConfigs(append(columns, table.ColumnConfig{Number: len(header), WidthMax: reply, WidthMaxEnforcer: pretty.WrapSoft}))
 	some := false
 	err := rows(func(batch []reportRow) error {
 		some = true
@@ -260,7 +261,7 @@ func newTable() table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.Style{
 		Box:     table.BoxStyle{PaddingRight: "  "},
-		Format:  table.FormatOptions{Header: text.FormatDefault},
+		Format:  table.FormatOptions{Header: pretty.FormatDefault},
 		Options: table.OptionsNoBordersAndSeparators,
 	})
 	t.SuppressTrailingSpaces()

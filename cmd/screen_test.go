@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 func TestScreen(t *testing.T) {
@@ -43,10 +45,10 @@ func FuzzScreen(f *testing.F) {
 				t.Fatal(n, err)
 			}
 		}
-		if got := out.String(); !utf8.ValidString(got) || strings.ContainsFunc(got, disturbs) {
+		if got := out.String(); !utf8.ValidString(got) || strings.ContainsFunc(got, text.SteersTerminal) {
 			t.Errorf("%q", got)
 		}
-		if got, want := out.String(), calm(a+b)+"\n"; got != want && utf8.ValidString(a+b) {
+		if got, want := out.String(), text.ForTerminal(a+b)+"\n"; got != want && utf8.ValidString(a+b) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/text"
 	"mailblast/sender/sink"
 	"mailblast/store"
 )
@@ -183,7 +184,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	}
 	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
 	if loaded.Unranked > 0 {
-		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", file.Name, people(loaded.Unranked), visible(file.OrderBy.Field))
+		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", file.Name, people(loaded.Unranked), text.Visible(file.OrderBy.Field))
 	}
 	// The columns of the queue may be more than those of this list, and in another order; also when nobody was added, as others may
 	// be left of an earlier run.
@@ -276,7 +277,7 @@ func (l *loader) next() (store.Recipient, error) {
 			if row.Raw == "" {
 				identity = fmt.Sprintf("invalid line %d", row.Line)
 			}
-			return store.Recipient{Identity: identity, Address: visible(row.Raw), Values: row.Values, Line: row.Line, Invalid: row.Err.Error()}, nil
+			return store.Recipient{Identity: identity, Address: text.Visible(row.Raw), Values: row.Values, Line: row.Line, Invalid: row.Err.Error()}, nil
 		default:
 			l.bad.add(row.Err)
 		}

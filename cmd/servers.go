@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"mailblast/campaign"
+	"mailblast/campaign/text"
 	"mailblast/store"
 )
 
@@ -149,7 +150,7 @@ func serverLines(known []store.Server, campaigns []statusJSON, now time.Time) (l
 		if len(words) == 0 {
 			continue
 		}
-		lines = append(lines, visible(label(was.Name, campaigns))+": "+visible(strings.Join(unique(words), "; ")))
+		lines = append(lines, text.Visible(label(was.Name, campaigns))+": "+text.Visible(strings.Join(unique(words), "; ")))
 	}
 	return lines
 }

@@ -11,10 +11,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
+	pretty "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/text"
 	"mailblast/store"
 )
 
@@ -179,13 +180,13 @@ func statusTable(all []statusJSON, width int) string {
 		}
 		t.AppendRow(append(row, fmt.Sprintf("%.0f/s", s.Rate), s.due()))
 	}
-	columns := []table.ColumnConfig{{Name: "RATE", Align: text.AlignRight, AlignHeader: text.AlignRight}}
+	columns := []table.ColumnConfig{{Name: "RATE", Align: pretty.AlignRight, AlignHeader: pretty.AlignRight}}
 	for i := range used {
-		columns = append(columns, table.ColumnConfig{Number: firstCount + i, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		columns = append(columns, table.ColumnConfig{Number: firstCount + i, Align: pretty.AlignRight, AlignHeader: pretty.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
 	whole := t.Render()
-	if width == 0 || text.LongestLineLen(whole) <= width {
+	if width == 0 || pretty.LongestLineLen(whole) <= width {
 		return whole
 	}
 	for i := range used {
@@ -248,7 +249,7 @@ func shutWords(d *campaign.Delivery, now, next time.Time) string {
 func campaignLines(all []statusJSON) (lines []string) {
 	for _, s := range all {
 		if s.WaitsFor != "" {
-			lines = append(lines, visible(s.Campaign)+" waits: "+visible(s.WaitsFor))
+			lines = append(lines, text.Visible(s.Campaign)+" waits: "+text.Visible(s.WaitsFor))
 		}
 	}
 	return lines
@@ -263,7 +264,7 @@ func wrap(line string, width int) string {
 	var b strings.Builder
 	column := 0
 	for i, word := range strings.Split(line, " ") {
-		n := text.StringWidth(word)
+		n := pretty.StringWidth(word)
 		switch {
 		case i == 0:
 		case column+1+n > width:

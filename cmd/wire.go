@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/campaign/mail"
 	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/sender/smtp"
@@ -28,23 +29,23 @@ func composeFor(f *campaign.File, m *campaign.Message) func() sender.Compose {
 		composer := m.Composer()
 		from := f.ReturnPath
 		var values []string
-		return func(j store.Job) (sender.Message, error) {
+		return func(j store.Job) (mail.Message, error) {
 			to, err := campaign.ParseAddress(j.Address)
 			if err != nil {
-				return sender.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
+				return mail.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
 			}
 			if values, err = decodeFields(values[:0], j.Fields); err != nil {
-				return sender.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
+				return mail.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
 			}
 			content, err := composer.Compose(campaign.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
 			if err != nil {
-				return sender.Message{}, err
+				return mail.Message{}, err
 			}
 			size := 0
 			for _, piece := range content {
 				size += len(piece)
 			}
-			return sender.Message{From: from.String(), To: j.Address, UTF8: to.UTF8 || from.UTF8, Content: content, Size: size}, nil
+			return mail.Message{From: from.String(), To: j.Address, UTF8: to.UTF8 || from.UTF8, Content: content, Size: size}, nil
 		}
 	}
 }
@@ -205,20 +206,20 @@ func (t Transport) Dial(ctx context.Context) (sender.Session, error) {
 // session speaks in the sender's messages.
 type session struct{ *smtp.Session }
 
-func envelope(m *sender.Message) *smtp.Envelope {
+func envelope(m *mail.Message) *smtp.Envelope {
 	if m == nil {
 		return nil
 	}
 	return &smtp.Envelope{From: m.From, To: m.To, UTF8: m.UTF8, Size: m.Size}
 }
 
-func (s session) Offer(m *sender.Message) { s.Session.Offer(*envelope(m)) }
+func (s session) Offer(m *mail.Message) { s.Session.Offer(*envelope(m)) }
 
-func (s session) Send(m, next *sender.Message) (bool, error) {
+func (s session) Send(m, next *mail.Message) (bool, error) {
 	return s.Session.Send(m.Content, envelope(next))
 }
 
-func (s session) Push(m *sender.Message) error { return s.Session.Push(*envelope(m), m.Content) }
+func (s session) Push(m *mail.Message) error { return s.Session.Push(*envelope(m), m.Content) }
 
 // drainOptions are the flags that send and resume share.
 type drainOptions struct {

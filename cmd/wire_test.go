@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"mailblast/campaign"
-	"mailblast/sender"
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/sender/sink"
 )
@@ -204,7 +204,7 @@ func TestPush(t *testing.T) {
 				t.Fatal("the sink does not offer CHUNKING")
 			}
 			const depth = 8
-			var sent []sender.Message
+			var sent []mail.Message
 			var got []string
 			answer := func() {
 				stage, r, err := s.Answer()
@@ -216,7 +216,7 @@ func TestPush(t *testing.T) {
 			for i := range 20 {
 				to := fmt.Sprintf("r%d-%d@example.com", i%10, i)
 				content := "Subject: " + to + "\r\n\r\n.\r\n" + strings.Repeat("some line of some message\r\n", size/27)
-				sent = append(sent, sender.Message{From: "news@example.com", To: to, Content: [][]byte{[]byte(content)}, Size: len(content)})
+				sent = append(sent, mail.Message{From: "news@example.com", To: to, Content: [][]byte{[]byte(content)}, Size: len(content)})
 				if i-len(got) == depth {
 					answer()
 				}

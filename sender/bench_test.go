@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 )
 
@@ -28,17 +29,17 @@ func BenchmarkRun(b *testing.B) {
 type instant struct{}
 
 func (instant) Dial(context.Context) (Session, error) { return instant{}, nil }
-func (instant) Offer(*Message)                        {}
+func (instant) Offer(*mail.Message)                   {}
 func (instant) Ready() (reply.Stage, reply.Reply, error) {
 	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
 }
-func (instant) Send(_, _ *Message) (bool, error) { return true, nil }
+func (instant) Send(_, _ *mail.Message) (bool, error) { return true, nil }
 func (instant) Result() (reply.Reply, error) {
 	return reply.Reply{Code: 250, Status: "2.0.0", Text: "Ok: queued as 4XyZ1234567"}, nil
 }
 func (instant) Chunking() bool                               { return false }
 func (instant) Ask(string, ...string) ([]reply.Reply, error) { panic("not asked for") }
-func (instant) Push(*Message) error                          { panic("not asked for") }
+func (instant) Push(*mail.Message) error                     { panic("not asked for") }
 func (instant) Answer() (reply.Stage, reply.Reply, error) {
 	panic("not asked for")
 }

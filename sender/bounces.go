@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -43,8 +44,8 @@ type bounces struct {
 	braked bool           // the server is not believed any more
 	mu     sync.Mutex     // guards all of these
 
-	waits atomic.Bool             // there is something in row, or somebody asks
-	taken atomic.Pointer[Message] // an envelope that the server took in this run
+	waits atomic.Bool                  // there is something in row, or somebody asks
+	taken atomic.Pointer[mail.Message] // an envelope that the server took in this run
 }
 
 // A bounce is an answer by which a recipient is dead, as it was recorded.
@@ -125,7 +126,7 @@ func (l *lane) took(t *task) {
 		return
 	}
 	if !t.UTF8 {
-		s.taken.Store(&Message{From: strings.Clone(t.From), To: strings.Clone(t.To)})
+		s.taken.Store(&mail.Message{From: strings.Clone(t.From), To: strings.Clone(t.To)})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +246,7 @@ func (w *worker) ask() {
 // question puts two recipients to the server, over a new connection, as many servers take nothing more over one that has named many
 // unknown users. It reports not ok when the server does not say whether it takes the first one, and throttled when that is because nothing may
 // be offered at the moment, which says nothing of whom it knows: the question takes its turn like a message.
-func (w *worker) question(taken *Message, dead string) (replies []reply.Reply, ok, throttled bool) {
+func (w *worker) question(taken *mail.Message, dead string) (replies []reply.Reply, ok, throttled bool) {
 	given, err := w.lane.pace.wait(w.engine.offering, w.sleepForLimits, 1)
 	if err != nil {
 		w.noLeave(err)
@@ -289,7 +290,7 @@ func (w *worker) hushed(offered time.Time, err error) bool {
 }
 
 // put asks a session for two recipients. It is an error where the server does not say whether it takes the first one.
-func put(s Session, taken *Message, dead string) ([]reply.Reply, error) {
+func put(s Session, taken *mail.Message, dead string) ([]reply.Reply, error) {
 	replies, err := s.Ask(taken.From, taken.To, dead)
 	if err == nil && replies[0].Code/100 == 4 {
 		err = &reply.Error{Stage: reply.Rcpt, Reply: replies[0]}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -193,7 +194,7 @@ func TestDomainRate(t *testing.T) {
 		}
 		o.Compose = func() Compose {
 			make := compose()
-			return func(j store.Job) (Message, error) {
+			return func(j store.Job) (mail.Message, error) {
 				s.mu.Lock()
 				at[j.Domain] = append(at[j.Domain], time.Now())
 				s.mu.Unlock()
@@ -256,7 +257,7 @@ func (s slowServer) Dial(ctx context.Context) (Session, error) {
 	return &slowSession{Session: v, slowServer: s}, err
 }
 
-func (s *slowSession) Send(m, next *Message) (bool, error) {
+func (s *slowSession) Send(m, next *mail.Message) (bool, error) {
 	s.to = m.To
 	return s.Session.Send(m, next)
 }
@@ -266,7 +267,7 @@ func (s *slowSession) Result() (reply.Reply, error) {
 	return s.Session.Result()
 }
 
-func (s *slowSession) Push(m *Message) error {
+func (s *slowSession) Push(m *mail.Message) error {
 	s.pushed = append(s.pushed, m.To)
 	if s.large {
 		time.Sleep(s.takes(m.To))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"mailblast/campaign/text"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -99,7 +100,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 			w.lane.Log.Info("the server throttles", "pause", pause, "reply", r.String())
 		}
 	case verdict == reply.Stop && (stage == reply.Mail || w.lane.refusals.Add(1) >= refusalsMost),
-		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && isASCII(t.From)) && w.lane.refusals.Add(1) >= refusalsMost:
+		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && text.IsASCII(t.From)) && w.lane.refusals.Add(1) >= refusalsMost:
 		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
 		// does where the sender or the size is refused for good, as that would fail the whole list.
 		w.lane.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.engine.cancel)
@@ -157,13 +158,4 @@ func (w *worker) settle(out store.Outcome) {
 		w.engine.opt.Stats.Deferred.Add(1)
 	}
 	w.engine.recorder.finish(out)
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }

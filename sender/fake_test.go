@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -169,10 +170,10 @@ type session struct {
 	*server
 	number int
 
-	offered, ready, sending *Message
-	pushed                  []*Message
-	script                  map[*Message]string
-	waits                   map[*Message]bool
+	offered, ready, sending *mail.Message
+	pushed                  []*mail.Message
+	script                  map[*mail.Message]string
+	waits                   map[*mail.Message]bool
 
 	dead   bool // an error was returned
 	once   sync.Once
@@ -212,18 +213,18 @@ func (s *session) expect(what string, ok bool) {
 	}
 }
 
-func (s *session) Offer(m *Message) {
+func (s *session) Offer(m *mail.Message) {
 	s.expect("Offer", s.offered == nil && s.ready == nil)
 	s.play(m)
 	s.offered = m
 }
 
 // play finds what happens to m.
-func (s *session) play(m *Message) {
+func (s *session) play(m *mail.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.script == nil {
-		s.script, s.waits = map[*Message]string{}, map[*Message]bool{}
+		s.script, s.waits = map[*mail.Message]string{}, map[*mail.Message]bool{}
 	}
 	entry := "dot 250 ok"
 	if s.perSession > 0 && s.carried[s.number] >= s.perSession {
@@ -237,7 +238,7 @@ func (s *session) play(m *Message) {
 }
 
 // fault ends the session if the script of m says that it breaks at stage.
-func (s *session) fault(m *Message, stage string, at reply.Stage) error {
+func (s *session) fault(m *mail.Message, stage string, at reply.Stage) error {
 	how, where, _ := strings.Cut(s.script[m], " ")
 	switch {
 	case s.Broken():
@@ -256,7 +257,7 @@ func (s *session) fault(m *Message, stage string, at reply.Stage) error {
 }
 
 // answer is the script's reply to m at stage, or that there is none.
-func (s *session) answer(m *Message, stage string) (reply.Reply, bool) {
+func (s *session) answer(m *mail.Message, stage string) (reply.Reply, bool) {
 	words := strings.SplitN(s.script[m], " ", 3)
 	code, err := strconv.Atoi(words[1])
 	if words[0] != stage || err != nil {
@@ -292,7 +293,7 @@ func (s *session) Ready() (reply.Stage, reply.Reply, error) {
 	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
 }
 
-func (s *session) Send(m, next *Message) (gone bool, err error) {
+func (s *session) Send(m, next *mail.Message) (gone bool, err error) {
 	s.expect("Send", m == s.ready && s.sending == nil)
 	s.ready = nil
 	s.look(m, 2)
@@ -314,7 +315,7 @@ func (s *session) Send(m, next *Message) (gone bool, err error) {
 }
 
 // look looks at what is about to leave, and whether the queue knows; depth rows may be on their way for each session.
-func (s *session) look(m *Message, depth int) {
+func (s *session) look(m *mail.Message, depth int) {
 	if !strings.Contains(string(m.Content[0]), "<"+m.To+">") {
 		s.t.Errorf("the content sent to %s is %q", m.To, m.Content)
 	}
@@ -338,7 +339,7 @@ func (s *session) Ask(_ string, to ...string) (replies []reply.Reply, err error)
 	s.asked++
 	s.mu.Unlock()
 	for _, a := range to {
-		m := &Message{To: a}
+		m := &mail.Message{To: a}
 		s.play(m)
 		if err := s.fault(m, "rcpt", reply.Rcpt); err != nil {
 			return nil, err
@@ -358,7 +359,7 @@ func (s *session) Ask(_ string, to ...string) (replies []reply.Reply, err error)
 func (s *session) Chunking() bool { return s.depth > 0 }
 
 // Push is Send for a whole message. A script's "lost content" and "lost data" break it half way.
-func (s *session) Push(m *Message) error {
+func (s *session) Push(m *mail.Message) error {
 	s.expect("Push", s.offered == nil && s.ready == nil && len(s.pushed) < s.depth)
 	if s.Broken() {
 		return &reply.Error{Stage: reply.Mail, Err: errors.New("broken")}
@@ -436,9 +437,9 @@ func (s *session) Result() (reply.Reply, error) {
 // compose writes into memory that the next call overwrites, as the contract allows.
 func compose() Compose {
 	var b []byte
-	return func(j store.Job) (Message, error) {
+	return func(j store.Job) (mail.Message, error) {
 		b = append(b[:0], "To: <"+j.Address+">\r\n\r\nHello\r\n"...)
-		return Message{From: "news@example.com", To: j.Address, Content: [][]byte{b}, Size: len(b)}, nil
+		return mail.Message{From: "news@example.com", To: j.Address, Content: [][]byte{b}, Size: len(b)}, nil
 	}
 }
 

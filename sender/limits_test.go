@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/store"
 )
 
@@ -82,7 +83,7 @@ func TestLeaveGoesBack(t *testing.T) {
 		compose := o.Compose
 		o.Compose = func() Compose {
 			make := compose()
-			return func(j store.Job) (Message, error) {
+			return func(j store.Job) (mail.Message, error) {
 				if composed.Add(1) == 20 {
 					cancel()
 				}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mailblast/campaign/text"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -254,7 +255,7 @@ func (p *pace) take(ctx context.Context, at time.Time, most time.Duration, want 
 		}
 		wait = p.grant.From.Sub(at)
 		if used := p.grant.Used; used.N > 0 && wait > p.stay {
-			return 0, goesOn(fmt.Sprintf("the quota of %d messages in %s is used up", used.N, roughly(used.Per)), wait)
+			return 0, goesOn(fmt.Sprintf("the quota of %d messages in %s is used up", used.N, text.Period(used.Per)), wait)
 		}
 		return wait, errNotYet
 	}
@@ -370,19 +371,6 @@ func (p *pace) unclear(offered time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.adaptive.other(offered)
-}
-
-// roughly is a time as a person says it.
-func roughly(d time.Duration) string {
-	switch {
-	case d == 24*time.Hour:
-		return "24 hours"
-	case d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%d days", d/(24*time.Hour))
-	case d == time.Hour:
-		return "an hour"
-	}
-	return d.String()
 }
 
 // sleep sleeps for d, or not at all, unless ctx ends or it is woken.

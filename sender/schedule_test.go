@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/store"
 )
 
@@ -60,9 +61,9 @@ func TestComposeFails(t *testing.T) {
 		o := options(1)
 		o.Compose = func() Compose {
 			make := compose()
-			return func(j store.Job) (Message, error) {
+			return func(j store.Job) (mail.Message, error) {
 				if want[j.Address] == store.Failed {
-					return Message{}, errors.New("no such field")
+					return mail.Message{}, errors.New("no such field")
 				}
 				return make(j)
 			}

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -42,12 +43,12 @@ type Transport interface {
 // Session carries messages, one at a time: Offer, Ready, Send, Result; or, where the server does Chunking, several: Push each, and ask for
 // the Answer of each. See sender/smtp for what each promises.
 type Session interface {
-	Offer(m *Message)
+	Offer(m *mail.Message)
 	Ready() (stage reply.Stage, r reply.Reply, err error)
-	Send(m, next *Message) (gone bool, err error) // with the envelope of next, unless it is nil
+	Send(m, next *mail.Message) (gone bool, err error) // with the envelope of next, unless it is nil
 	Result() (reply.Reply, error)
 	Chunking() bool
-	Push(m *Message) error
+	Push(m *mail.Message) error
 	Answer() (stage reply.Stage, r reply.Reply, err error)
 	Ask(from string, to ...string) ([]reply.Reply, error) // whether recipients would be taken, of a session that is not in use
 	Broken() bool
@@ -55,17 +56,9 @@ type Session interface {
 	Close() // at once; may be called by another goroutine
 }
 
-// A Message is what a session carries.
-type Message struct {
-	From, To string   // envelope addresses
-	UTF8     bool     // an address needs SMTPUTF8
-	Content  [][]byte // RFC 5322 message in CRLF lines, not dot-stuffed
-	Size     int      // octets of Content
-}
-
 // A Compose makes the message of one recipient. It belongs to one goroutine; what it returns is valid until its next
 // call.
-type Compose func(store.Job) (Message, error)
+type Compose func(store.Job) (mail.Message, error)
 
 // Options say how to drain. The zero value of a field means what its comment says.
 type Options struct {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -27,7 +28,7 @@ func TestStopAndGoOn(t *testing.T) {
 				o.Connections = 1
 				o.Compose = func() Compose {
 					make := compose()
-					return func(j store.Job) (Message, error) {
+					return func(j store.Job) (mail.Message, error) {
 						if composed++; composed > after {
 							stop(interrupted)
 						}
@@ -273,7 +274,7 @@ func TestRefusals(t *testing.T) {
 				o := options(1)
 				o.Compose = func() Compose {
 					make := compose()
-					return func(j store.Job) (Message, error) {
+					return func(j store.Job) (mail.Message, error) {
 						m, err := make(j)
 						m.UTF8 = c.utf8
 						if strings.Contains(c.script, "sender needs it") {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -46,7 +47,7 @@ type worker struct {
 // A task is a job with its message.
 type task struct {
 	store.Job
-	Message
+	mail.Message
 	kept    chan bool // brings the recorder's answer to its begin; nil before that was asked for
 	pass    pass
 	offered time.Time
@@ -148,7 +149,7 @@ func (w *worker) start() (*task, bool) {
 func (w *worker) send(current *task) *task {
 	w.carried++
 	var next *task
-	var nextMessage *Message
+	var nextMessage *mail.Message
 	if w.room() > 0 && w.engine.claim.Err() == nil {
 		if next = w.upcoming.Swap(nil); next == nil {
 			next = w.next()

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 // A Suppression is an entry of the suppression list: who is never mailed, and why. The list is the queue's and holds for all its
@@ -93,7 +93,7 @@ func (s *Store) gather(ctx context.Context, next func() (Suppression, error)) (r
 			created = now
 		}
 		read++
-		if args = append(args, e.Address, oneLine(e.Reason), oneLine(e.Source), created); len(args) == 4*loadGroup {
+		if args = append(args, e.Address, shown(e.Reason), shown(e.Source), created); len(args) == 4*loadGroup {
 			if err := flush(); err != nil {
 				return 0, err
 			}
@@ -273,7 +273,7 @@ func (l *Lease) suppressBounced(ctx context.Context, o *Outcome, now int64) erro
 		code = fmt.Sprint(o.Code)
 	}
 	return l.store.exec(ctx, `INSERT INTO suppression (address, reason, source, created) SELECT identity, ?1, ?2, ?3 FROM job WHERE id = ?4
-		ON CONFLICT (address) DO NOTHING`, oneLine(code+" "+o.Status+" "+o.Text), oneLine(l.name), now, o.Job.ID)
+		ON CONFLICT (address) DO NOTHING`, shown(code+" "+o.Status+" "+o.Text), shown(l.name), now, o.Job.ID)
 }
 
 // why is what the row of somebody says who is on the list by this entry.
@@ -382,21 +382,7 @@ func padded[T any](group []T, arg func(T) any) []any {
 	return args
 }
 
-// oneLine makes of what came from outside what can be kept and shown: printable, on one line, not too long.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\ufffd")), " ")
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-	if len(s) > reasonMost {
-		cut := reasonMost - len("…")
-		for !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
-	}
-	return s
+// shown makes of what came from outside what can be kept and shown: printable, on one line, not too long.
+func shown(s string) string {
+	return text.Short(text.Visible(strings.Join(strings.Fields(s), " ")), reasonMost)
 }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"mailblast/campaign/text"
 )
 
 // What a server may say at most. RFC 5321 4.5.3.1.5 allows 512 octets a line; real servers exceed it.
@@ -41,7 +41,7 @@ func Read(r *bufio.Reader) (Reply, error) {
 		return Reply{}, lineError(1, err)
 	}
 	first := Reply{Code: code}
-	first.Status, first.Text = splitStatus(code, clean(rest))
+	first.Status, first.Text = splitStatus(code, text.StripControl(rest))
 	if last {
 		return first, nil
 	}
@@ -50,8 +50,8 @@ func Read(r *bufio.Reader) (Reply, error) {
 
 // readMore reads the lines after the first, which was of size octets.
 func readMore(r *bufio.Reader, reply Reply, size int) (Reply, error) {
-	var text strings.Builder
-	text.WriteString(reply.Text)
+	var lines strings.Builder
+	lines.WriteString(reply.Text)
 	for n := 2; ; n++ {
 		if n > maxLines {
 			return Reply{}, lineError(n, fmt.Errorf("%w: reply longer than %d lines", ErrSyntax, maxLines))
@@ -73,7 +73,7 @@ func readMore(r *bufio.Reader, reply Reply, size int) (Reply, error) {
 		if code != reply.Code {
 			return Reply{}, lineError(n, fmt.Errorf("%w: code %d inside a %d reply", ErrSyntax, code, reply.Code))
 		}
-		line := clean(rest)
+		line := text.StripControl(rest)
 		status, after := splitStatus(code, line)
 		if reply.Status == "" {
 			reply.Status = status
@@ -81,10 +81,10 @@ func readMore(r *bufio.Reader, reply Reply, size int) (Reply, error) {
 		if status == reply.Status {
 			line = after // a different one is kept in the text: it may be the telling one
 		}
-		text.WriteByte('\n')
-		text.WriteString(line)
+		lines.WriteByte('\n')
+		lines.WriteString(line)
 		if last {
-			reply.Text = text.String()
+			reply.Text = lines.String()
 			return reply, nil
 		}
 	}
@@ -231,71 +231,4 @@ func statusLen(s string) int {
 		return 0
 	}
 	return i
-}
-
-// clean makes a line of text fit to be stored and shown on a terminal: valid UTF-8, one line, no control characters, no
-// terminal sequences, no invisible characters that reorder or hide the others. A tab becomes a space.
-func clean(b []byte) string {
-	b = bytes.TrimFunc(b, unicode.IsSpace)
-	plain := true
-	for _, c := range b {
-		plain = plain && ' ' <= c && c <= '~'
-	}
-	if plain {
-		return string(b)
-	}
-	var out strings.Builder
-	for len(b) > 0 {
-		if n := escapeLen(b); n > 0 {
-			b = b[n:]
-			continue
-		}
-		c, n := utf8.DecodeRune(b) // RuneError for an invalid octet, which is what should be shown
-		b = b[n:]
-		switch {
-		case c == '\t', unicode.In(c, unicode.Zl, unicode.Zp):
-			out.WriteByte(' ')
-		case unicode.IsControl(c), unicode.Is(unicode.Cf, c):
-		default:
-			out.WriteRune(c)
-		}
-	}
-	return strings.TrimSpace(out.String())
-}
-
-// escapeLen returns the length of the terminal sequence that b starts with (ECMA-48: ESC [ … final octet, or
-// ESC ] … BEL or ESC \, or ESC and one octet), 0 when b does not start with ESC.
-func escapeLen(b []byte) int {
-	if b[0] != 0x1b {
-		return 0
-	}
-	if len(b) < 2 {
-		return 1
-	}
-	switch b[1] {
-	case '[':
-		for i := 2; i < len(b); i++ {
-			if b[i] < 0x20 || b[i] > 0x7e { // cut off: what follows is text again
-				return i
-			}
-			if b[i] >= 0x40 {
-				return i + 1
-			}
-		}
-		return len(b)
-	case ']':
-		for i := 2; i < len(b); i++ {
-			if b[i] == 0x07 {
-				return i + 1
-			}
-			if b[i] == 0x1b {
-				return i // the ESC \ that ends it is the next sequence
-			}
-		}
-		return len(b)
-	}
-	if b[1] >= utf8.RuneSelf {
-		return 1 // half a character must not be left behind
-	}
-	return 2
 }

@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
+	"mailblast/campaign/text"
 	"mailblast/sender/reply"
 )
 
@@ -77,14 +77,5 @@ func (e shown) Unwrap() error { return e.err }
 
 func (e shown) Error() string {
 	const most = 400 // octets; a certificate may hold thousands of names
-	text := e.err.Error()
-	if len(text) > most {
-		text = text[:most] + "…"
-	}
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsGraphic(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
+	return text.Visible(text.Short(e.err.Error(), most))
 }
