@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(raceOptions) == "" {
 		os.Setenv(raceOptions, "atexit_sleep_ms=20")
 	}
-	testscript.Main(m, map[string]func(){"mailblast": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"mailblast": main})
 }
 
 const raceOptions = "GORACE"

@@ -17,7 +17,7 @@ const (
 	exitError      = 1 // unexpected
 	exitUsage      = 2 // usage, campaign file or CSV: nothing was sent
 	exitFailures   = 3 // finished, but some recipients failed or are in doubt
-	ExitUnfinished = 4 // stopped early, recipients are still queued
+	exitUnfinished = 4 // stopped early, recipients are still queued
 	exitHeld       = 5 // another process is draining this campaign
 )
 
@@ -39,7 +39,7 @@ func (e *exit) Unwrap() error { return e.err }
 // usage makes err one of what the user wrote.
 func usage(err error) error { return &exit{exitUsage, err} }
 
-// classify gives an error of a command its exit code. What is left without one by the time it reaches ExitCode came from
+// classify gives an error of a command its exit code. What is left without one by the time it reaches exitCode came from
 // the parsing of the command line.
 func classify(err error) error {
 	var known *exit
@@ -52,7 +52,7 @@ func classify(err error) error {
 	case errors.Is(err, store.ErrHeld):
 		return &exit{exitHeld, err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return &exit{ExitUnfinished, err}
+		return &exit{exitUnfinished, err}
 	case errors.As(err, &finding), errors.As(err, &findings), errors.As(err, &changed), errors.Is(err, store.ErrPurged), errors.Is(err, store.ErrNoCampaign), errors.Is(err, store.ErrNoQueue):
 		return &exit{exitUsage, err}
 	}
@@ -63,13 +63,13 @@ func classify(err error) error {
 func early(ctx context.Context, err error) error {
 	var known *exit
 	if ctx.Err() != nil && !errors.As(err, &known) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
-		return &exit{ExitUnfinished, context.Cause(ctx)}
+		return &exit{exitUnfinished, context.Cause(ctx)}
 	}
 	return err
 }
 
-// ExitCode prints an error of Execute to w and returns the code to exit with.
-func ExitCode(err error, w io.Writer) int {
+// exitCode prints an error of Execute to w and returns the code to exit with.
+func exitCode(err error, w io.Writer) int {
 	if err == nil {
 		return exitDone
 	}

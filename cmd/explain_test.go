@@ -85,7 +85,7 @@ func TestExplainActions(t *testing.T) {
 
 func TestExplainStandardInput(t *testing.T) {
 	out, problems, err := explain(t, "250 Ok\r\n\nhello\n199 no\n550 \x1b[31mno such user\n550-\n", "--format", "json")
-	if code := ExitCode(err, io.Discard); code != exitUsage {
+	if code := exitCode(err, io.Discard); code != exitUsage {
 		t.Errorf("bad lines, but exit code %d", code)
 	}
 	if n := strings.Count(out, "\n"); n != 2 {
@@ -110,7 +110,7 @@ func TestExplainHostileInput(t *testing.T) {
 		"550 " + strings.Repeat("x", 1<<20), strings.Repeat("\x00", 1<<20), "550 \x00", "\x1b]0;owned\x07", "\xff\xfe", "-", "550-", "99999 x", "0", "5.", "1.2.3", "...",
 	} {
 		out, problems, err := explain(t, line+"\n550 no such user\n", "--format", "json")
-		if ExitCode(err, io.Discard) != exitUsage || strings.Count(problems, "\n") != 1 || !strings.HasPrefix(problems, "standard input:1: ") {
+		if exitCode(err, io.Discard) != exitUsage || strings.Count(problems, "\n") != 1 || !strings.HasPrefix(problems, "standard input:1: ") {
 			t.Errorf("%.20q: %v, %q", line, err, problems)
 		}
 		if !strings.HasPrefix(out, `{"reply":"550 no such user",`) {
@@ -186,7 +186,7 @@ func TestExplainBadUse(t *testing.T) {
 		{"", []string{"250 ok", "250 ok"}, "at most 1 arg"},
 		{"", []string{"--campaign", "testdata/none.yaml", "250 ok"}, "no such file"},
 	} {
-		if _, _, err := explain(t, c.stdin, c.args...); err == nil || !strings.Contains(err.Error(), c.want) || ExitCode(err, io.Discard) != exitUsage {
+		if _, _, err := explain(t, c.stdin, c.args...); err == nil || !strings.Contains(err.Error(), c.want) || exitCode(err, io.Discard) != exitUsage {
 			t.Errorf("%q %q: error %v, want %q", c.stdin[:min(len(c.stdin), 20)], c.args, err, c.want)
 		}
 	}

@@ -5,9 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/fstest"
 
 	"mailblast/store"
 )
@@ -34,7 +32,7 @@ func TestPurgeFinishesAnother(t *testing.T) {
 	s.Close()
 	for _, want := range []string{"the queue's file was cleaned of what an earlier run had removed", "nothing to remove: no campaign"} {
 		var said bytes.Buffer
-		root := New(t.Context(), fstest.MapFS{}, new(atomic.Bool))
+		root := (&app{work: t.Context()}).rootCommand()
 		root.SetErr(&said)
 		root.SetArgs([]string{"purge", "--older-than", "90d", "--db", path, "--allow-network-fs"})
 		if err := root.ExecuteContext(t.Context()); err != nil || !strings.Contains(said.String(), want) {

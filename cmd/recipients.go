@@ -92,7 +92,7 @@ func openList(ctx context.Context, cmd *cobra.Command, path, name string, wrong 
 
 // whileReading is the error of a run that was stopped before the list was in the queue.
 func whileReading(cause error) error {
-	return &exit{ExitUnfinished, fmt.Errorf("%w while the list was read: nothing of it was loaded", cause)}
+	return &exit{exitUnfinished, fmt.Errorf("%w while the list was read: nothing of it was loaded", cause)}
 }
 
 // mostHeader is how far a header is looked for, in octets: no row may be as long.

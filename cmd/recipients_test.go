@@ -26,7 +26,7 @@ func TestOpenRecipientsInterrupted(t *testing.T) {
 	cmd.SetContext(ctx)
 	_, _, err := openRecipients(cmd.Context(), cmd, &campaign.File{}, ".", sendFlags{recipients: path})
 	var e *exit
-	if !errors.As(err, &e) || e.code != ExitUnfinished || !errors.Is(err, stopped) {
+	if !errors.As(err, &e) || e.code != exitUnfinished || !errors.Is(err, stopped) {
 		t.Errorf("got %v", err)
 	}
 	// Lets go of what waits for somebody to write.

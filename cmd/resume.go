@@ -82,7 +82,7 @@ func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) (err er
 	var worst error
 	for _, c := range todo {
 		if ctx.Err() != nil {
-			worst = worse(worst, &exit{code: ExitUnfinished})
+			worst = worse(worst, &exit{code: exitUnfinished})
 			break
 		}
 		err := a.resumeOne(ctx, cmd, s, c, o)
@@ -137,7 +137,7 @@ func worse(a, b error) error {
 		if !errors.As(err, &e) {
 			return -1
 		}
-		return map[int]int{exitDone: 0, exitFailures: 1, exitHeld: 2, ExitUnfinished: 3, exitUsage: 4, exitError: 5}[e.code]
+		return map[int]int{exitDone: 0, exitFailures: 1, exitHeld: 2, exitUnfinished: 3, exitUsage: 4, exitError: 5}[e.code]
 	}
 	switch {
 	case b == nil:

@@ -22,10 +22,11 @@ import (
 	"mailblast/store"
 )
 
-// An app is what all commands share: the global flags and what main hands in.
+// An app is what all commands share: the global flags and what Main hands in.
 type app struct {
-	work context.Context // ends when even what is under way must stop
-	demo fs.FS           // the campaign that init writes
+	work     context.Context // ends when even what is under way must stop
+	graceful atomic.Bool     // the command may have something under way
+	demo     fs.FS           // the campaign that init writes
 
 	crash crasher // nothing, unless built with the tag crash
 
@@ -40,11 +41,8 @@ type app struct {
 // small, and what is thrown away is much: a larger heap, still of some tens of megabytes, spares a tenth of the time.
 const gcPercent = 300
 
-// New builds the command tree. work is the context under which messages under way are finished; the one given to
-// ExecuteContext ends as soon as nothing further may be started. demo holds testdata/demo. graceful is set when the command
-// that runs is one that needs time to end after that.
-func New(work context.Context, demo fs.FS, graceful *atomic.Bool) *cobra.Command {
-	a := &app{work: work, demo: demo}
+// rootCommand builds the command tree. The context of a command ends as soon as nothing new may be started.
+func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mailblast",
 		Short: "Send e-mail campaigns, every message exactly accounted for",
@@ -67,7 +65,7 @@ An interrupted run is finished by "mailblast resume", without sending anything t
 	flags.StringVar(&a.logFormat, "log-format", "text", "`format` of log lines: text or json")
 	flags.BoolVar(&a.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
-		graceful.Store(c.Name() == "send" || c.Name() == "resume" || c.Name() == "sink")
+		a.graceful.Store(c.Name() == "send" || c.Name() == "resume" || c.Name() == "sink")
 		if os.Getenv("GOGC") == "" {
 			debug.SetGCPercent(gcPercent)
 		}

@@ -236,9 +236,6 @@ func (o drainOptions) bounded(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, o.maxRuntime, fmt.Errorf("--max-runtime %v is over", o.maxRuntime))
 }
 
-// stopGrace is how long messages under way may take to end when a run has to.
-const stopGrace = 30 * time.Second
-
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
 func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
@@ -253,16 +250,8 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	if err != nil {
 		return err
 	}
-	// A run that has to end has as long for what is under way as one that was interrupted.
-	work, cut := context.WithCancelCause(a.work)
-	defer cut(nil)
-	defer context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(stopGrace):
-			cut(context.Cause(ctx))
-		case <-work.Done():
-		}
-	})()
+	work, end := withGrace(a.work, ctx)
+	defer end()
 	if len(servers) == 1 {
 		lease.Over(servers[0].Name)
 	}
@@ -308,9 +297,9 @@ func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *
 	case finishErr != nil:
 		return finishErr
 	case counts.Pending() > 0 && stopped != nil && !(a.quiet && (early.Err == nil || ctx.Err() != nil)):
-		return &exit{ExitUnfinished, stopped} // --quiet: a limit or a signal is no news to whoever set it
+		return &exit{exitUnfinished, stopped} // --quiet: a limit or a signal is no news to whoever set it
 	case counts.Pending() > 0:
-		return &exit{code: ExitUnfinished}
+		return &exit{code: exitUnfinished}
 	case counts.Failed+counts.InDoubt > 0:
 		return &exit{code: exitFailures}
 	}
