@@ -30,9 +30,8 @@ code got lost is judged by its words, where they say enough.
   rejected        this message, or its sender, is refused for good
   auth_or_config  nothing can be sent until a person acts, or the quota of the day is new
 
-A server that calls 20 recipients in a row dead, in the same words, and takes nobody between them is asked for one whom it took before in this
-run. If it does not take that one any more, or there is none, it is not believed: the run stops for this server with exit code 4, those
-recipients are queued again and use up an attempt, and none of them goes on the suppression list.
+A server that calls 20 recipients in a row dead, in the same words, and takes nobody between them is not believed: the run stops for this
+server with exit code 4, those recipients are queued again and use up an attempt, and none of them goes on the suppression list.
 
 The campaign file can have rules of its own, which are asked first; --campaign tries them:
 

@@ -37,9 +37,8 @@ func (instant) Send(_, _ *mail.Message) (bool, error) { return true, nil }
 func (instant) Result() (reply.Reply, error) {
 	return reply.Reply{Code: 250, Status: "2.0.0", Text: "Ok: queued as 4XyZ1234567"}, nil
 }
-func (instant) Chunking() bool                               { return false }
-func (instant) Ask(string, ...string) ([]reply.Reply, error) { panic("not asked for") }
-func (instant) Push(*mail.Message) error                     { panic("not asked for") }
+func (instant) Chunking() bool           { return false }
+func (instant) Push(*mail.Message) error { panic("not asked for") }
 func (instant) Answer() (reply.Stage, reply.Reply, error) {
 	panic("not asked for")
 }

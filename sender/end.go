@@ -89,7 +89,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	switch {
 	case out.State == store.Sent:
 		w.lane.works()
-		w.lane.took(t)
+		w.lane.took(t.offered)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
 		w.tooMuch(r)
@@ -127,7 +127,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	}
 	w.engine.held.Add(1) // there may be more to send after it
 	w.settle(out)
-	w.bounced(t, stage, out)
+	w.lane.calledDead(t.To, out)
 	w.engine.unhold()
 }
 

@@ -125,14 +125,12 @@ type server struct {
 	tries      map[string]int // envelopes whose answers were asked for
 	completed  map[string]int // messages of which the last byte may have arrived, and that were not refused
 	accepted   map[string]int // messages that were taken
-	asked      int            // how often it was asked for recipients without a message
-	questions  map[string]int // the same by recipient
 	at         []time.Time    // of the envelopes
 	carried    []int          // messages by session, in the order of the dials
 }
 
 func newServer(t testing.TB, q *queue, scripts map[string][]string) *server {
-	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, questions: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
+	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
 }
 
 func (s *server) Dial(ctx context.Context) (Session, error) {
@@ -231,7 +229,7 @@ func (s *session) play(m *mail.Message) {
 		entry = "mail 421 Too many messages in this session"
 	}
 	if script := s.scripts[m.To]; len(script) > 0 {
-		entry = script[min(s.tries[m.To]+s.questions[m.To], len(script)-1)]
+		entry = script[min(s.tries[m.To], len(script)-1)]
 	}
 	s.script[m], s.waits[m] = strings.CutPrefix(entry, "wait ")
 	s.at = append(s.at, time.Now())
@@ -330,30 +328,6 @@ func (s *session) look(m *mail.Message, depth int) {
 			s.t.Errorf("%d rows are sending on %d connections", n, most/depth)
 		}
 	}
-}
-
-// Ask answers as the script of each recipient says for its next message.
-func (s *session) Ask(_ string, to ...string) (replies []reply.Reply, err error) {
-	s.expect("Ask", s.offered == nil && s.ready == nil && s.sending == nil && len(s.pushed) == 0)
-	s.mu.Lock()
-	s.asked++
-	s.mu.Unlock()
-	for _, a := range to {
-		m := &mail.Message{To: a}
-		s.play(m)
-		if err := s.fault(m, "rcpt", reply.Rcpt); err != nil {
-			return nil, err
-		}
-		r, ok := s.answer(m, "rcpt")
-		if !ok {
-			r = reply.Reply{Code: 250}
-		}
-		s.mu.Lock()
-		s.questions[a]++
-		s.mu.Unlock()
-		replies = append(replies, r)
-	}
-	return replies, nil
 }
 
 func (s *session) Chunking() bool { return s.depth > 0 }

@@ -54,7 +54,7 @@ type lane struct {
 	warned     atomic.Int64 // the most failures in a row that were logged, since the last message that was sent
 	told       atomic.Bool  // it was logged that the server is left out, and nothing was sent since
 	absence    absence      // guarded by engine.lanesMu
-	bounces    bounces      // recipients whom the server called dead
+	belief     belief       // in the server, where it calls recipients dead
 	turn       turn         // guarded by engine.turns.mu
 }
 

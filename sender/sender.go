@@ -50,7 +50,6 @@ type Session interface {
 	Chunking() bool
 	Push(m *mail.Message) error
 	Answer() (stage reply.Stage, r reply.Reply, err error)
-	Ask(from string, to ...string) ([]reply.Reply, error) // whether recipients would be taken, of a session that is not in use
 	Broken() bool
 	Quit()  // politely
 	Close() // at once; may be called by another goroutine
@@ -160,7 +159,7 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	telling.Wait()
 	e.release()
 	for _, l := range e.lanes {
-		l.endBounces(err == nil)
+		l.endBelief()
 	}
 	e.recorder.end()
 	recording.Wait()

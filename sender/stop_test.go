@@ -261,7 +261,7 @@ func TestRefusals(t *testing.T) {
 		{"mail 550 5.1.8 Sender address rejected: Domain not found", false, refusalsMost, store.Failed, true},
 		{"mail 553 5.6.7 SMTPUTF8 is not offered", true, 30, store.Failed, false},
 		{"mail 553 5.6.7 SMTPUTF8 is not offered, and the sender needs it", true, refusalsMost, store.Failed, true},
-		{"rcpt 550 5.1.1 no such user", false, bouncesMost, store.Queued, true},
+		{"rcpt 550 5.1.1 no such user", false, deadInSameWords, store.Queued, true},
 	} {
 		t.Run(c.script, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -306,9 +306,9 @@ func TestRefusals(t *testing.T) {
 // A server that fails once and then refuses recipient after recipient is there: nobody waits for it.
 func TestFailureIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(t, bouncesMost, "process")
+		q := newQueue(t, deadInSameWords, "process")
 		scripts, want := map[string][]string{}, map[string]store.State{}
-		for n := range bouncesMost {
+		for n := range deadInSameWords {
 			scripts[address(n)] = []string{"rcpt 550 5.1.1 no such user"}
 			want[address(n)] = store.Failed
 		}
@@ -322,6 +322,6 @@ func TestFailureIsForgotten(t *testing.T) {
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("it took %v", d)
 		}
-		s.verify(q, bouncesMost, want)
+		s.verify(q, deadInSameWords, want)
 	})
 }

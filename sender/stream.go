@@ -21,7 +21,7 @@ const groupMost = 8
 func (w *worker) stream(first *task) {
 	for {
 		var lost error // why the session takes no more
-		if free := w.lane.route.Pipeline - len(w.under); 2*free >= w.lane.route.Pipeline && !w.over && !w.session.Broken() && !w.suspected() {
+		if free := w.lane.route.Pipeline - len(w.under); 2*free >= w.lane.route.Pipeline && !w.over && !w.session.Broken() {
 			lost, first = w.push(w.group(first, free)), nil
 		}
 		answers := w.answers(lost != nil)

@@ -59,7 +59,6 @@ type task struct {
 func (w *worker) run() {
 	defer w.hangUp()
 	defer w.returnUpcoming()
-	defer w.leaveOff()
 	var current *task
 	for {
 		if current == nil {
@@ -78,18 +77,10 @@ func (w *worker) run() {
 // to do.
 func (w *worker) start() (*task, bool) {
 	if until, out := w.lane.out(); out {
-		w.leaveOff()
 		return nil, w.stayOut(until)
 	}
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute), nil) != nil {
 		return nil, false
-	}
-	if suspected, mine := w.suspects(); mine {
-		w.ask()
-		return nil, true
-	} else if suspected {
-		w.returnUpcoming()
-		return nil, sleep(w.engine.claim, askPoll, nil) == nil
 	}
 	if w.inside = w.inside || w.lane.gate.enter(time.Now()); !w.inside {
 		w.returnUpcoming()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
-	"time"
 
 	"mailblast/sender/reply"
 )
@@ -225,41 +224,4 @@ func (s *Session) Result() (reply.Reply, error) {
 		s.Close()
 	}
 	return r, nil
-}
-
-// Ask asks, one command at a time, whether the server would take recipients of a message from a sender, and takes the question back. No
-// message may be under way. There is a reply for each recipient. After an error the session can carry nothing more.
-func (s *Session) Ask(from string, to ...string) (replies []reply.Reply, err error) {
-	ask := func(stage reply.Stage, timeout time.Duration, line string) (r reply.Reply, err error) {
-		if r, err = s.command(stage, timeout, line); err == nil && (r.Code == 421 || stage != reply.Rcpt && !positive(r)) {
-			s.Close()
-			err = &reply.Error{Stage: stage, Reply: r}
-		}
-		return r, err
-	}
-	line := func(command, address string) string { return command + ":<" + address + ">" }
-	for _, address := range append(to[:len(to):len(to)], from) {
-		if !safe(address, false) {
-			return nil, &reply.Error{Stage: reply.Mail, Err: errors.New("the address cannot stand in a command")}
-		}
-	}
-	if s.reset {
-		if _, err := ask(reply.Rset, s.timeouts.Mail, "RSET"); err != nil {
-			return nil, err
-		}
-	}
-	s.reset = true
-	if _, err := ask(reply.Mail, s.timeouts.Mail, line("MAIL FROM", from)); err != nil {
-		return nil, err
-	}
-	for _, address := range to {
-		r, err := ask(reply.Rcpt, s.timeouts.Rcpt, line("RCPT TO", address))
-		if err != nil {
-			return nil, err
-		}
-		replies = append(replies, r)
-	}
-	_, err = ask(reply.Rset, s.timeouts.Mail, "RSET")
-	s.reset = false
-	return replies, err
 }
