@@ -170,6 +170,7 @@ func TestImports(t *testing.T) {
 		"campaign/mail": {},
 		"campaign/text": {},
 		"store":         {},
+		"store/sqlite":  {"store"},
 		"sender":        {"store", "sender/reply"},
 		"sender/smtp":   {"sender/reply"},
 		"sender/reply":  {},

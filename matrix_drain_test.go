@@ -24,6 +24,7 @@ import (
 	"mailblast/sender/sink"
 	"mailblast/sender/smtp"
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 // A liarSite is what all liars share.
@@ -57,7 +58,7 @@ func newLiarSite(t *testing.T) *liarSite {
 // A drain is a queue, the engine on it, and the liar it sends to.
 type drain struct {
 	liar     *liar
-	store    *store.Store
+	store    store.Queue
 	journal  *journal
 	config   smtp.Config
 	timeouts *smtp.Timeouts
@@ -68,7 +69,7 @@ type drain struct {
 
 // A journal writes down in a word what is recorded of each recipient.
 type journal struct {
-	*store.Lease
+	store.Lease
 	handed func() // is called when all that was claimed is there for the workers
 
 	mu    sync.Mutex
@@ -150,7 +151,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 		dir = t.TempDir()
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if d.store, err = store.Open(t.Context(), filepath.Join(dir, "queue.db"), true); err != nil {
+	if d.store, err = sqlite.Open(t.Context(), filepath.Join(dir, "queue.db"), true); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.store.Close() })

@@ -17,7 +17,7 @@ import (
 func hostPort(s *campaign.Server) string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // serversFor are a campaign's servers for the sender, with what is known about each.
-func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Transport) (all []sender.Server, err error) {
+func serversFor(ctx context.Context, s store.Queue, f *campaign.File, ts []Transport) (all []sender.Server, err error) {
 	for i := range f.Servers {
 		to := &f.Servers[i]
 		was, err := s.Server(ctx, to.Account())
@@ -41,7 +41,7 @@ func serversFor(ctx context.Context, s *store.Store, f *campaign.File, ts []Tran
 
 // learned is what is known about a server in a run, or after it. That the campaign is outside of its time says nothing of the server: why
 // that waits is then still what it was, unless it has taken messages since.
-func learned(was store.Server, found sender.ServerStats, of *campaign.Delivery) store.Server {
+func learned(was store.ServerState, found sender.ServerStats, of *campaign.Delivery) store.ServerState {
 	was.Rate, was.Connections = found.Rate, found.Window
 	if found.Sent > 0 && was.First.IsZero() {
 		was.First = time.Now()
@@ -64,8 +64,8 @@ func ownTime(of *campaign.Delivery, stopped *sender.StopError) bool {
 func storeRate(r campaign.Rate) store.Rate { return store.Rate{N: r.N, Per: r.Per} }
 
 // limitsOf are a campaign's limits for a server.
-func limitsOf(of campaign.Limits) store.Limits {
-	var l store.Limits
+func limitsOf(of campaign.Limits) store.Allowance {
+	var l store.Allowance
 	for _, r := range of.Rates {
 		l.Rates = append(l.Rates, storeRate(r))
 	}
@@ -84,10 +84,10 @@ func limitsOf(of campaign.Limits) store.Limits {
 // serverLimits gives the sender leave to send. A campaign without limits asks as well, so that what it sends counts for the quotas of
 // the others.
 type serverLimits struct {
-	store  *store.Store
+	store  store.Queue
 	server string
 	domain string // of the recipients; "": all
-	limits store.Limits
+	limits store.Allowance
 }
 
 func (l serverLimits) Reserve(ctx context.Context, want int) (store.Grant, error) {
@@ -99,7 +99,7 @@ func (l serverLimits) Return(ctx context.Context, u store.Unsent) error {
 }
 
 // domainLimits are the rates for recipients' domains, over all servers together, shared by everybody who sends over the first one.
-func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
+func domainLimits(s store.Queue, f *campaign.File) func(string) sender.Limits {
 	if len(f.Limits.PerDomain) == 0 {
 		return nil
 	}
@@ -108,7 +108,7 @@ func domainLimits(s *store.Store, f *campaign.File) func(string) sender.Limits {
 		if !ok {
 			return nil
 		}
-		return serverLimits{s, f.Servers[0].Account(), strings.ToLower(domain), store.Limits{Rates: []store.Rate{storeRate(r)}}}
+		return serverLimits{s, f.Servers[0].Account(), strings.ToLower(domain), store.Allowance{Rates: []store.Rate{storeRate(r)}}}
 	}
 }
 
@@ -128,7 +128,7 @@ func untilExpiry(ctx context.Context, f *campaign.File, loaded time.Time) (conte
 }
 
 // deliverable says why nothing of a campaign could be sent, before it is loaded.
-func deliverable(ctx context.Context, s *store.Store, f *campaign.File) error {
+func deliverable(ctx context.Context, s store.Queue, f *campaign.File) error {
 	now := time.Now()
 	loaded := now
 	c, err := s.Campaign(ctx, f.Name)

@@ -105,7 +105,7 @@ func (a *app) purge(cmd *cobra.Command, args []string, f purgeFlags) error {
 }
 
 // purgeOne removes what there is of one campaign, so far as it may.
-func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s *store.Store, name string, age time.Duration, force bool) error {
+func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, name string, age time.Duration, force bool) error {
 	if _, err := s.Campaign(ctx, name); err != nil {
 		return err
 	}

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 // What a run that died had removed but not cleaned is cleaned by the next one, also when that has nothing to remove.
 func TestPurgeFinishesAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "queue.db")
-	s, err := store.Open(t.Context(), path, true)
+	s, err := sqlite.Open(t.Context(), path, true)
 	if err != nil {
 		t.Fatal(err)
 	}

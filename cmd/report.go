@@ -110,7 +110,7 @@ func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
 }
 
 // severalServers are the names of a campaign's servers, if it has several. What the campaign file needs from the environment need not be there.
-func severalServers(ctx context.Context, s *store.Store, c store.Campaign) (names []string, err error) {
+func severalServers(ctx context.Context, s store.Queue, c store.Campaign) (names []string, err error) {
 	source, err := s.Source(ctx, c.Name)
 	if err != nil {
 		return nil, err
@@ -153,7 +153,7 @@ func (f reportFlags) wanted() ([]store.State, error) {
 }
 
 // chosen is the campaign that the arguments name, or the one made last.
-func chosen(ctx context.Context, s *store.Store, args []string) (store.Campaign, error) {
+func chosen(ctx context.Context, s store.Queue, args []string) (store.Campaign, error) {
 	if len(args) > 0 {
 		return s.Campaign(ctx, args[0])
 	}
@@ -168,7 +168,7 @@ func chosen(ctx context.Context, s *store.Store, args []string) (store.Campaign,
 }
 
 // batches reads the recipients, some at a time.
-func batches(ctx context.Context, s *store.Store, name string, states []store.State, f reportFlags, yield func([]reportRow) error) error {
+func batches(ctx context.Context, s store.Queue, name string, states []store.State, f reportFlags, yield func([]reportRow) error) error {
 	batch := make([]reportRow, 0, reportBatch)
 	add := func(row reportRow) error {
 		row.Email, row.Status, row.Reply, row.Server = text.ForTerminal(row.Email), text.ForTerminal(row.Status), text.ForTerminal(row.Reply), text.ForTerminal(row.Server)

@@ -95,7 +95,7 @@ func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) (err er
 }
 
 // resumeOne drains one campaign from its snapshot.
-func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s *store.Store, c store.Campaign, o drainOptions) error {
+func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, c store.Campaign, o drainOptions) error {
 	lease, err := s.Acquire(ctx, c.Name)
 	if err != nil {
 		return err

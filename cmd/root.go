@@ -16,10 +16,10 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/mattn/go-sqlite3"
 	"github.com/spf13/cobra"
 
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 // An app is what all commands share: the global flags and what Main hands in.
@@ -121,24 +121,26 @@ func (a *app) queuePath() (string, error) {
 	return filepath.Join(state, "mailblast", "queue.db"), nil
 }
 
-// openStore opens the queue; see store.Open.
-func (a *app) openStore(ctx context.Context, create bool) (*store.Store, error) {
+// openStore opens the queue; see sqlite.Open.
+func (a *app) openStore(ctx context.Context, create bool) (store.Queue, error) {
 	path, err := a.queuePath()
 	if err != nil {
 		return nil, err
 	}
 	if !a.networkFS {
-		if err := store.CheckFileSystem(path); err != nil {
+		if err := sqlite.CheckFileSystem(path); err != nil {
 			return nil, usage(err)
 		}
 	}
-	s, err := store.Open(ctx, path, create)
-	var failure sqlite3.Error
-	disk := errors.As(err, &failure) && failure.Code != sqlite3.ErrNotADB && failure.Code != sqlite3.ErrCorrupt
-	if err != nil && ctx.Err() == nil && !disk {
+	s, err := sqlite.Open(ctx, path, create)
+	var fault *store.FaultError
+	switch {
+	case err == nil:
+		return s, nil
+	case ctx.Err() == nil && !errors.As(err, &fault):
 		return nil, usage(err) // it is not ours, damaged, or in the wrong place
 	}
-	return s, err
+	return nil, err
 }
 
 // logger writes to standard error, through p so that lines and progress bar do not run into each other.

@@ -195,7 +195,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 }
 
 // recompile makes the message for the rows as the queue holds them.
-func (a *app) recompile(ctx context.Context, s *store.Store, f *campaign.File, read func(string) ([]byte, error)) (*campaign.Message, error) {
+func (a *app) recompile(ctx context.Context, s store.Queue, f *campaign.File, read func(string) ([]byte, error)) (*campaign.Message, error) {
 	c, err := s.Campaign(ctx, f.Name)
 	if err != nil {
 		return nil, err
@@ -204,7 +204,7 @@ func (a *app) recompile(ctx context.Context, s *store.Store, f *campaign.File, r
 }
 
 // recover settles what an interrupted run left, and says so.
-func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease *store.Lease, name string) error {
+func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease store.Lease, name string) error {
 	a.crash.step("before-recover")
 	requeued, doubt, err := lease.Recover(ctx)
 	a.crash.step("after-recover")

@@ -42,14 +42,14 @@ type quotaJSON struct {
 }
 
 // serversOf are the servers of a campaign that was updated then. Left out are those whose host or user is in a variable that is not set.
-func serversOf(ctx context.Context, s *store.Store, f *campaign.File, updated time.Time, known []store.Server, now time.Time) (all []serverJSON, err error) {
+func serversOf(ctx context.Context, s store.Queue, f *campaign.File, updated time.Time, known []store.ServerState, now time.Time) (all []serverJSON, err error) {
 	for i := range f.Servers {
 		to := &f.Servers[i]
 		if to.Host == unset || to.Username == unset {
 			continue
 		}
-		var was store.Server
-		if at := slices.IndexFunc(known, func(v store.Server) bool { return v.Name == to.Account() }); at >= 0 {
+		var was store.ServerState
+		if at := slices.IndexFunc(known, func(v store.ServerState) bool { return v.Name == to.Account() }); at >= 0 {
 			was = known[at]
 		}
 		v := foundOut(was, now)
@@ -109,7 +109,7 @@ func quotasAgain(servers []serverJSON) (first time.Time) {
 }
 
 // foundOut is what was found out about a server, for as long as it is taken for true.
-func foundOut(was store.Server, now time.Time) serverJSON {
+func foundOut(was store.ServerState, now time.Time) serverJSON {
 	v := serverJSON{Limits: []string{}, Quotas: []quotaJSON{}}
 	if now.Sub(was.Found) <= foundMost {
 		v.RateFound, v.ConnectionsFound = was.Rate, was.Connections
@@ -122,7 +122,7 @@ func foundOut(was store.Server, now time.Time) serverJSON {
 
 // serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is left of their
 // quotas, and why it waits. Of a server that no unfinished campaign needs there is only what still holds: a queue may know those of ten years.
-func serverLines(known []store.Server, campaigns []statusJSON, now time.Time) (lines []string) {
+func serverLines(known []store.ServerState, campaigns []statusJSON, now time.Time) (lines []string) {
 	for _, was := range known {
 		servers, unfinished := asking(was.Name, campaigns, func(serverJSON) bool { return true })
 		v := foundOut(was, now)

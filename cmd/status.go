@@ -138,7 +138,9 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 		now := time.Now()
 		for _, c := range campaigns {
 			status := statusOf(c)
-			status.Running = s.Held(c.Name)
+			if status.Running, err = s.Held(ctx, c.Name); err != nil {
+				return err
+			}
 			if format == "json" || c.Counts.Pending() > 0 || now.Sub(c.Updated) < foundMost {
 				if err := status.ask(ctx, s, c, known, now); err != nil {
 					return err
@@ -197,7 +199,7 @@ func statusTable(all []statusJSON, width int) string {
 }
 
 // ask adds what the campaign file says: the servers, and when the campaign goes on.
-func (s *statusJSON) ask(ctx context.Context, q *store.Store, c store.Campaign, known []store.Server, now time.Time) error {
+func (s *statusJSON) ask(ctx context.Context, q store.Queue, c store.Campaign, known []store.ServerState, now time.Time) error {
 	source, err := q.Source(ctx, c.Name)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 // What is shown on a terminal of 80 columns fits it, without a line that breaks in the middle of a word; elsewhere all columns are there.
@@ -38,7 +39,7 @@ func TestStatusFits(t *testing.T) {
 
 // What has expired while its window is shut does not wait for it: the next run writes that down.
 func TestStatusOfWhatHasExpired(t *testing.T) {
-	q, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "queue.db"), true)
+	q, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "queue.db"), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func someEntries(cmd *cobra.Command, args []string) error {
 }
 
 // openSuppressions opens the queue of a list that is only looked at.
-func (a *app) openSuppressions(ctx context.Context) (*store.Store, error) {
+func (a *app) openSuppressions(ctx context.Context) (store.Queue, error) {
 	s, err := a.openStore(ctx, false)
 	if errors.Is(err, store.ErrNoQueue) {
 		err = fmt.Errorf("%w; \"mailblast suppress add\" and \"import\" make one, and --db names another", err)
@@ -341,7 +341,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 }
 
 // checkOne writes what there is about an entry, and reports whether it is on the list.
-func checkOne(ctx context.Context, s *store.Store, entry, format string, out io.Writer) (bool, error) {
+func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.Writer) (bool, error) {
 	e, found, err := s.Suppressed(ctx, entry)
 	if err != nil {
 		return false, err

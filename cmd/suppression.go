@@ -107,7 +107,7 @@ func (a *app) listSuppressions(cmd *cobra.Command, f suppressListFlags) error {
 }
 
 // batches reads the entries that are wanted, some at a time.
-func (f suppressListFlags) batches(ctx context.Context, s *store.Store, yield func([]suppressionRow) error) error {
+func (f suppressListFlags) batches(ctx context.Context, s store.Queue, yield func([]suppressionRow) error) error {
 	batch := make([]suppressionRow, 0, reportBatch)
 	err := s.Suppressions(ctx, func(e store.Suppression) error {
 		if !f.wants(e) {

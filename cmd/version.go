@@ -7,10 +7,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/mattn/go-sqlite3"
 	"github.com/spf13/cobra"
 
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 // Version is set by the linker for releases.
@@ -26,8 +26,7 @@ func versionCommand() *cobra.Command {
 			if info, ok := debug.ReadBuildInfo(); ok && version == "" {
 				version = info.Main.Version
 			}
-			sqlite, _, _ := sqlite3.Version()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "mailblast %s (%s, SQLite %s, %s/%s)\n", version, runtime.Version(), sqlite, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "mailblast %s (%s, SQLite %s, %s/%s)\n", version, runtime.Version(), sqlite.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

@@ -238,7 +238,7 @@ func (o drainOptions) bounded(ctx context.Context) (context.Context, context.Can
 
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
-func (a *app) drain(ctx context.Context, s *store.Store, lease *store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
+func (a *app) drain(ctx context.Context, s store.Queue, lease store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 	"mailblast/store"
+	"mailblast/store/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,15 +27,15 @@ func address(n int) string { return fmt.Sprintf("u%d@example.com", n) }
 
 // A queue is a real store with one campaign, and a second handle on the same file to see what is durable in it.
 type queue struct {
-	*store.Lease
+	store.Lease
 	path   string
-	second *store.Store
+	second store.Queue
 }
 
 func newQueue(t testing.TB, recipients int, durability string) *queue {
 	t.Helper()
 	q := &queue{path: filepath.Join(t.TempDir(), "queue.db")}
-	first, err := store.Open(t.Context(), q.path, true)
+	first, err := sqlite.Open(t.Context(), q.path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func newQueue(t testing.TB, recipients int, durability string) *queue {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if q.second, err = store.Open(t.Context(), q.path, false); err != nil {
+	if q.second, err = sqlite.Open(t.Context(), q.path, false); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { q.second.Close() })
@@ -81,12 +82,12 @@ func limited(q *queue, rates ...store.Rate) Limits {
 	if len(rates) == 0 {
 		return nil
 	}
-	return limits{q.second, store.Limits{Rates: rates}}
+	return limits{q.second, store.Allowance{Rates: rates}}
 }
 
 type limits struct {
-	store  *store.Store
-	limits store.Limits
+	store  store.Queue
+	limits store.Allowance
 }
 
 func (l limits) Reserve(ctx context.Context, want int) (store.Grant, error) {

@@ -75,10 +75,10 @@ func TestOneServerFails(t *testing.T) {
 			s.scripts = all("rcpt 454 4.7.0 Throttling failure: faster than the account may send.")
 		}, 0, "", 10 * time.Second},
 		{"slow by its limit", func(bad *Server, _ *server, q *queue) {
-			bad.Limits = limits{q.second, store.Limits{Rates: []store.Rate{{N: 1, Per: time.Minute}}}}
+			bad.Limits = limits{q.second, store.Allowance{Rates: []store.Rate{{N: 1, Per: time.Minute}}}}
 		}, 2, "", 10 * time.Second},
 		{"out of quota", func(bad *Server, _ *server, q *queue) {
-			bad.Limits = limits{q.second, store.Limits{Quotas: []store.Rate{{N: 7, Per: 24 * time.Hour}}}}
+			bad.Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 7, Per: 24 * time.Hour}}}}
 		}, 7, "the quota of 7 messages in 24 hours is used up", 10 * time.Second},
 		{"says that its quota is used up", func(_ *Server, s *server, _ *queue) {
 			s.scripts = all("mail 454 4.7.0 Throttling failure: Daily message quota exceeded.")
@@ -182,7 +182,7 @@ func TestNoServerIsLeft(t *testing.T) {
 		servers := several(2, newServer(t, nil, nil), newServer(t, nil, nil), newServer(t, nil, nil))
 		servers[0].Transport.(*server).dials = []error{&reply.Error{Stage: reply.Connect, Err: errors.New("connection refused")}}
 		servers[1].Transport.(*server).dials = []error{&reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("wrong password")}}
-		servers[2].Limits = limits{q.second, store.Limits{Quotas: []store.Rate{{N: 30, Per: 24 * time.Hour}}}}
+		servers[2].Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 30, Per: 24 * time.Hour}}}}
 		o := options(0).Options
 		start := time.Now()
 		err := Run(context.Background(), context.Background(), q, servers, o)

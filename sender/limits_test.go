@@ -29,7 +29,7 @@ func TestQuota(t *testing.T) {
 				q := newQueue(t, 20, "process")
 				s := newServer(t, nil, map[string][]string{address(2): {"rcpt 550 5.1.1 no such user"}})
 				o := options(4)
-				o.Wait, o.Limits = c.wait, limits{q.second, store.Limits{Quotas: []store.Rate{{N: 8, Per: 24 * time.Hour}}}}
+				o.Wait, o.Limits = c.wait, limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 8, Per: 24 * time.Hour}}}}
 				start := time.Now()
 				err := run(q, s, o)
 				var stop *StopError
@@ -74,7 +74,7 @@ func TestLeaveGoesBack(t *testing.T) {
 		q := newQueue(t, 60, "process")
 		s := newServer(t, nil, map[string][]string{address(2): {"rcpt 550 5.1.1 no such user"}})
 		o := options(4)
-		hourly := limits{q.second, store.Limits{Rates: []store.Rate{{N: 100, Per: time.Hour}}}}
+		hourly := limits{q.second, store.Allowance{Rates: []store.Rate{{N: 100, Per: time.Hour}}}}
 		domain := domainLimits{hourly, "example.com"}
 		o.Batch, o.Limits, o.DomainLimits = 30, hourly, func(string) Limits { return domain }
 		claim, cancel := context.WithCancel(t.Context())

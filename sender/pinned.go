@@ -10,7 +10,7 @@ import (
 	"mailblast/store"
 )
 
-// A job that is pinned to a server goes over that one only, which may have the message already (see store/pin.go). Nobody else's messages
+// A job that is pinned to a server goes over that one only, which may have the message already (see store/sqlite/pin.go). Nobody else's messages
 // wait for it: the lane of its server takes it from a channel of its own, and what has no room there, or waits there while nothing else goes on, goes
 // back to the queue for a moment. When there is no such server, or it is left out, the recipient stays in the queue for the next run.
 

@@ -48,7 +48,7 @@ func TestPinned(t *testing.T) {
 		{"down", func(all []Server, _ *queue) []Server { all[0].Transport.(*server).dials = []error{down}; return all }, "server a is left out: the server cannot be reached"},
 		{"refuses the password", func(all []Server, _ *queue) []Server { all[0].Transport.(*server).dials = []error{final}; return all }, "server a is left out: the server cannot be used"},
 		{"out of quota", func(all []Server, q *queue) []Server {
-			all[0].Limits = limits{q.second, store.Limits{Quotas: []store.Rate{{N: 1, Per: 24 * time.Hour}}}}
+			all[0].Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 1, Per: 24 * time.Hour}}}}
 			if g, err := all[0].Limits.Reserve(t.Context(), 1); g.N != 1 || err != nil {
 				t.Errorf("%+v, %v", g, err)
 			}

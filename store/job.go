@@ -1,9 +1,10 @@
-// Package store is the queue: one durable row for each recipient of each campaign, in SQLite.
+// Package store is the contract of the queue: one durable row for each recipient of each campaign. It says what a queue
+// keeps and what its changes mean; store/sqlite keeps it, and store/storetest holds whatever keeps it to this contract.
 //
 // A campaign's rows are loaded in one transaction together with a snapshot of everything that sending them needs. A
-// process that wants to drain the campaign takes its Lease, which only one process can hold; whatever an earlier, dead
-// holder left half done is recovered then. The holder claims rows in batches, records that a message is about to leave
-// (begin), and records what became of it (finish).
+// process that wants to drain the campaign takes its Lease; whatever an earlier, dead holder left half done is recovered
+// then. The holder claims rows in batches, records that a message is about to leave (begin), and records what became of
+// it (finish).
 //
 // The order of these writes is the product. Before the last byte of a message may leave, its row is durably `sending`;
 // only a row that is durably `claimed` can become so, and only by the owner and attempt number that claimed it. A
@@ -78,8 +79,8 @@ type Outcome struct {
 	Server   string
 }
 
-// attempts is how many count when the claim has ended.
-func (o *Outcome) attempts() int {
+// Attempts is how many count when the claim has ended.
+func (o *Outcome) Attempts() int {
 	if o.State == Queued && !o.Counted {
 		return o.Job.Attempt - 1
 	}
@@ -99,9 +100,9 @@ func (c Counts) Total() int64 {
 	return c.Pending() + c.Sent + c.Failed + c.InDoubt + c.Suppressed + c.Invalid
 }
 
-// of is the field that counts a state, or what is deferred; nil for anything else.
-func (c *Counts) of(state string) *int64 {
-	switch State(state) {
+// Of is the field that counts a state; nil for what is not one.
+func (c *Counts) Of(state State) *int64 {
+	switch state {
 	case Queued:
 		return &c.Queued
 	case Claimed:
@@ -118,14 +119,6 @@ func (c *Counts) of(state string) *int64 {
 		return &c.Suppressed
 	case Invalid:
 		return &c.Invalid
-	case deferred:
-		return &c.Deferred
 	}
 	return nil
 }
-
-// What the tally counts besides states: queued rows with attempts, and messages that were ever begun; see mark.go.
-const (
-	deferred = "deferred"
-	begun    = "begun"
-)

@@ -1,0 +1,69 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"mailblast/store"
+)
+
+// A recipient that was in doubt and is put back is pinned to the server that may have the message already, where that is known: it may know
+// the message by its Message-ID, while another server would certainly make a second copy. So the row of a message that leaves says over which
+// server, unless all messages of the process go over one; then the process says it once.
+//
+// A pin is a row of its own, as hardly any recipient has one, and those that have none pay nothing for it: CROSS JOIN has SQLite begin with the
+// pins, and not with the million rows that are queued.
+
+// Over says that all messages go over one server, by its name. Without it the jobs of Record say over which they go. To be called
+// before the first Claim.
+func (l *Lease) Over(server string) { l.only = server }
+
+// pin pins those who are in doubt, inside the caller's transaction.
+func (l *Lease) pin(ctx context.Context) error {
+	n, err := l.store.changes(ctx, `INSERT INTO pinned (job, server) SELECT id, server FROM job WHERE campaign = ?1 AND state = 'in_doubt' AND server <> ''
+		ON CONFLICT DO UPDATE SET server = excluded.server`, l.id)
+	l.pinned = l.pinned || n > 0
+	return err
+}
+
+// hasPinned says whether anybody who is queued is pinned, inside the caller's transaction.
+func (l *Lease) hasPinned(ctx context.Context) (yes bool, err error) {
+	err = l.store.each(ctx, 1, func(row []driver.Value) error { n, _ := row[0].(int64); yes = n > 0; return nil },
+		"SELECT EXISTS (SELECT 1 FROM pinned CROSS JOIN job ON job.id = pinned.job WHERE campaign = ?1 AND state = 'queued')", l.id)
+	return yes, err
+}
+
+// readPins gives jobs the servers that they are pinned to, inside the caller's transaction.
+func (l *Lease) readPins(ctx context.Context, jobs []store.Job) error {
+	for i := range jobs {
+		err := l.store.each(ctx, 1, func(row []driver.Value) error { jobs[i].Server, _ = row[0].(string); return nil },
+			"SELECT server FROM pinned WHERE job = ?1", jobs[i].ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again makes those due who are pinned and were put back untried: another run has waited for their server. The caller holds store.mu and
+// has begun a transaction.
+func (l *Lease) again(ctx context.Context) error {
+	return l.store.exec(ctx, "UPDATE job NOT INDEXED SET due = 0 WHERE id IN (SELECT job FROM pinned) AND campaign = ?1 AND state = 'queued' AND code = 0 AND text = ''", l.id)
+}
+
+// Unpin lets everybody who is pinned go over any server. It returns how many of them are queued.
+func (l *Lease) Unpin(ctx context.Context) (n int64, err error) {
+	s := l.store
+	err = s.write(ctx, func(ctx context.Context) error {
+		if err := l.again(ctx); err != nil {
+			return err
+		}
+		err := s.each(ctx, 1, func(row []driver.Value) error { n, _ = row[0].(int64); return nil },
+			"SELECT count(*) FROM pinned CROSS JOIN job ON job.id = pinned.job WHERE campaign = ?1 AND state = 'queued'", l.id)
+		if err != nil {
+			return err
+		}
+		return s.exec(ctx, "DELETE FROM pinned WHERE job IN (SELECT pinned.job FROM pinned CROSS JOIN job ON job.id = pinned.job WHERE campaign = ?1)", l.id)
+	})
+	return n, explain(err)
+}

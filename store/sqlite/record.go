@@ -1,0 +1,203 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"mailblast/store"
+)
+
+// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
+// (claimed → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
+// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as
+// the campaign's durability says. After an error nothing of it was written, and it can be repeated.
+//
+// Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
+// is awaited, and the one whose envelope went out with it.
+func (l *Lease) Record(ctx context.Context, begin []store.Job, finish []store.Outcome) (kept []store.Job, err error) {
+	s := l.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept, err = l.record(ctx, begin, finish, groupMost)
+	if errors.Is(err, errSomeLost) { // rare, so the rows of a group are not asked for one by one at first
+		kept, err = l.record(ctx, begin, finish, 1)
+	}
+	if err != nil {
+		return nil, explain(err)
+	}
+	return kept, nil
+}
+
+// groupMost is of how many rows is asked at once whether all of their claims are held. As many begins are one statement, which
+// costs little more than one for one of them.
+const groupMost = 16
+
+// errSomeLost is that the claims of a group were not all held. It does not say which.
+var errSomeLost = errors.New("a claim was lost")
+
+// record is Record by groups of so many rows. With groups of one it leaves out those whose claims were lost, with larger ones it
+// fails with errSomeLost where there are any. The caller holds store.mu.
+func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Outcome, group int) (kept []store.Job, err error) {
+	s := l.store
+	durability := l.durability
+	if !l.started {
+		durability = "strict" // from the first begin on the snapshot is protected, also after a power cut
+	}
+	err = s.writeAs(ctx, durability, func(ctx context.Context) error {
+		at := time.Now()
+		now := millis(at)
+		delta := map[string]int64{}
+		for outcomes := range slices.Chunk(finish, group) {
+			if err := l.finish(ctx, outcomes, now, delta); err != nil {
+				return err
+			}
+		}
+		allowed, err := l.suppressMeanwhile(ctx, begin, now, delta)
+		if err != nil {
+			return err
+		}
+		if kept, err = l.begin(ctx, allowed, now, group); err != nil {
+			return err
+		}
+		if len(kept) > 0 && !l.started {
+			if err := s.exec(ctx, "UPDATE campaign SET started = coalesce(started, ?1) WHERE id = ?2", now, l.id); err != nil {
+				return err
+			}
+		}
+		delta[begun] += int64(len(kept))
+		if rate, ok := l.rate.add(at, delta); ok {
+			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
+				return err
+			}
+		}
+		return s.count(ctx, l.id, delta)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) > 0 {
+		l.started = true
+		if l.begun += int64(len(kept)); durability == "strict" {
+			l.mark()
+		}
+	}
+	return kept, nil
+}
+
+// begin begins messages by groups, inside the caller's transaction, and returns those whose claims are held. Where there are several servers
+// the row says over which it goes.
+func (l *Lease) begin(ctx context.Context, jobs []store.Job, now int64, group int) (kept []store.Job, err error) {
+	args := make([]any, 4+groupMost)
+	for len(jobs) > 0 {
+		// Those of one statement have the same fence and the same server. Nearly all are at their first attempt.
+		first, n := jobs[0], 1
+		for n < min(group, len(jobs)) && jobs[n].Owner == first.Owner && jobs[n].Attempt == first.Attempt && jobs[n].Server == first.Server {
+			n++
+		}
+		args[0], args[1], args[2], args[3] = now, first.Server, first.Owner, first.Attempt
+		for i := range groupMost { // the last one again and again, so that one statement is for all groups
+			args[4+i] = jobs[min(i, n-1)].ID
+		}
+		changed, err := l.store.changes(ctx, `UPDATE job SET state = 'sending', updated = ?1, server = coalesce(nullif(?2, ''), server)
+			WHERE owner = ?3 AND attempt = ?4 AND id IN (?5`+strings.Repeat(", ?", groupMost-1)+") AND state = 'claimed'", args...)
+		switch {
+		case err != nil:
+			return nil, err
+		case changed == int64(n):
+			kept = append(kept, jobs[:n]...)
+		case n > 1:
+			return nil, errSomeLost
+		}
+		jobs = jobs[n:]
+	}
+	return kept, nil
+}
+
+const (
+	endJob = `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
+		WHERE id = ?9 AND attempt = ?10 AND `
+	finishJob = endJob + "state IN ('claimed', 'sending') AND owner = ?11"
+	amendJob  = endJob + "state = 'failed'"
+)
+
+// finish writes the outcomes of a group, inside the caller's transaction. One whose claim was lost changes nothing.
+func (l *Lease) finish(ctx context.Context, group []store.Outcome, now int64, delta map[string]int64) error {
+	s := l.store
+	before, err := s.totalChanges(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range group {
+		o := &group[i]
+		query, args := finishJob, []any{string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.Attempts(), now, o.Job.ID, o.Job.Attempt, o.Job.Owner}
+		if o.Amends {
+			query, args = amendJob, args[:len(args)-1]
+		}
+		if err := s.exec(ctx, query, args...); err != nil {
+			return err
+		}
+	}
+	switch after, err := s.totalChanges(ctx); {
+	case err != nil:
+		return err
+	case after-before == int64(len(group)):
+	case len(group) > 1:
+		return errSomeLost
+	default:
+		return nil
+	}
+	for i := range group {
+		if err := l.finished(ctx, &group[i], now, delta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finished writes what follows from an outcome, inside the caller's transaction.
+func (l *Lease) finished(ctx context.Context, o *store.Outcome, now int64, delta map[string]int64) error {
+	if o.Amends {
+		delta[string(store.Failed)]--
+	}
+	delta[string(o.State)]++
+	if o.Suppress {
+		if err := l.suppressBounced(ctx, o, now); err != nil {
+			return err
+		}
+	}
+	if o.State != store.Queued {
+		return nil
+	}
+	if o.Attempts() > 0 {
+		delta[deferred]++
+	}
+	if o.Code == 0 && o.Text == "" {
+		return nil
+	}
+	return l.store.exec(ctx, "INSERT INTO attempt (job, at, state, code, status, text, server) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		o.Job.ID, now, string(o.State), o.Code, o.Status, o.Text, o.Server)
+}
+
+// A rateMeter measures ends a second, and says once in a while that it is time to write the figure down.
+type rateMeter struct {
+	since time.Time
+	n     int64
+	told  bool // there was a figure
+}
+
+func (m *rateMeter) add(now time.Time, delta map[string]int64) (rate float64, ok bool) {
+	if m.since.IsZero() {
+		m.since = now
+	}
+	m.n += delta[string(store.Sent)] + delta[string(store.Failed)] + delta[string(store.InDoubt)]
+	passed := now.Sub(m.since)
+	if passed < 2*time.Second {
+		return 0, false
+	}
+	rate = float64(m.n) / passed.Seconds()
+	m.since, m.n, m.told = now, 0, true
+	return rate, true
+}
