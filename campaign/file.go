@@ -1,9 +1,12 @@
-// Package campaign is what is sent: the campaign file, the recipients, the templates and the message that each
-// recipient gets.
+// Package campaign is the campaign file: what is sent, over which servers, within which limits, and when.
 //
-// A campaign goes through it in this order. Parse reads the campaign file and reports everything that is wrong with
-// it at once. ReadRecipients streams the rows of the CSV in constant memory. Compile parses the templates, checks every
-// field against the columns and lays out the MIME tree once. Compose fills one recipient's parts into it.
+// Parse reads the YAML (syntax.go) and walks its nodes along the table of all keys (schema.go, parse.go). Each value has its
+// ${VARIABLES} expanded (expand.go) and is checked by a function of its own (values.go, limits.go, window.go, order.go).
+// Then Parse checks what depends on several keys and fills in the defaults. It reports everything that is wrong with the
+// file at once, each finding with its place.
+//
+// The recipients are in campaign/list, the message is in campaign/message. The campaign file knows neither: of the list's
+// rooms it imports the addresses only.
 package campaign
 
 import (
@@ -11,6 +14,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
 )
 
 // A File is a campaign file (YAML) after ${VARIABLES} were expanded and defaults filled in. Paths are as written,
@@ -18,10 +24,10 @@ import (
 type File struct {
 	Name        string
 	From        Mailbox
-	ReplyTo     Mailbox // zero: no Reply-To header
-	ReturnPath  Address // envelope sender (RFC 5321 MAIL FROM); default: the address in From
-	Subject     string  // a text/template
-	Recipients  string  // "-" is standard input
+	ReplyTo     Mailbox         // zero: no Reply-To header
+	ReturnPath  address.Address // envelope sender (RFC 5321 MAIL FROM); default: the address in From
+	Subject     string          // a text/template
+	Recipients  string          // "-" is standard input
 	OrderBy     Order
 	Priority    int    // of two unfinished campaigns, the one with the higher is resumed first
 	HTML        string // html/template; at most one of HTML and Markdown
@@ -36,7 +42,8 @@ type File struct {
 	Delivery    Delivery
 	Rules       []Rule
 
-	source string           // what the file is called in errors
+	Path string // what the file is called in findings
+
 	places map[string]place // where the value of each key is that the file has; a section's is its key
 }
 
@@ -56,14 +63,14 @@ func newServer() Server {
 // At says where in the campaign file a problem lies that showed only later. The key is written with its section:
 // "html", "smtp.host", "headers.X-Campaign", "attachments[0]". For a key that the file leaves to its default the place
 // is its section, or the top of the file.
-func (f *File) At(key, message string) Finding {
+func (f *File) At(key, message string) finding.Finding {
 	for {
 		if at, ok := f.places[key]; ok {
-			return Finding{File: f.source, Line: at.line, Column: at.column, Message: message}
+			return finding.Finding{File: f.Path, Line: at.line, Column: at.column, Message: message}
 		}
 		cut := strings.LastIndexAny(key, ".[")
 		if cut < 0 {
-			return Finding{File: f.source, Line: 1, Column: 1, Message: message}
+			return finding.Finding{File: f.Path, Line: 1, Column: 1, Message: message}
 		}
 		key = key[:cut]
 	}
@@ -107,7 +114,7 @@ func (f *File) Files() []Reference {
 // A Mailbox is an address with a display name (RFC 5322 section 3.4).
 type Mailbox struct {
 	Name    string
-	Address Address
+	Address address.Address
 }
 
 // A Header is one header field that the campaign file adds.

@@ -12,6 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
 	"mailblast/campaign/text"
 )
 
@@ -116,7 +118,7 @@ func publishedWarmup(name string) (*Warmup, error) {
 		}}, nil
 	}
 	names := []string{"sendgrid"}
-	hint := didYouMean(name, names)
+	hint := finding.DidYouMean(name, names)
 	if hint == "" {
 		hint = "there are: " + strings.Join(names, ", ") + "; or write {start: 50, factor: 1.5, cap: 50000}"
 	}
@@ -192,7 +194,7 @@ func (r *reader) perDomain(path string, n *yaml.Node) {
 		r.file.places[full] = placeOf(v)
 		if !strings.EqualFold(k.Value, "default") {
 			var err error
-			if domain, err = parseDomain(k.Value); err != nil {
+			if domain, err = address.ParseDomain(k.Value); err != nil {
 				r.refuse(placeOf(k), path, k.Value, false, fault{problem: "is not a domain", detail: err.Error(), hint: "as in gmail.com: 5/s, or default: 20/s for each of the others"})
 				return
 			}

@@ -1,77 +1,28 @@
 package campaign
 
-import (
-	"math"
-	"slices"
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestOrder(t *testing.T) {
-	columns := []string{"email", "Last Score", "seen"}
-	tests := []struct {
-		order  string
-		values []string // by which the rows 0, 1, 2 … are ordered, in the second column
-		want   []int
-	}{
-		{"Last Score", []string{"1", "3", "2"}, []int{1, 2, 0}},
-		{"last_score desc", []string{"1", "3", "2"}, []int{1, 2, 0}},
-		{" last_score  ASC ", []string{"1", "3", "2"}, []int{0, 2, 1}},
-		{"last_score", []string{"-1", "-0", "0", ".5", "1e2", "+7", " 8 "}, []int{4, 6, 5, 3, 1, 2, 0}},
-		{"last_score", []string{"2", "1", "2", "1"}, []int{0, 2, 1, 3}},
-		{"last_score", []string{"2025-12-31", "2026-01-01T00:00:00+01:00", "2026-01-01 08:00:00", "2026-01-01"}, []int{2, 3, 1, 0}},
-		{"last_score", []string{"", "much", "1", "1,5", "NaN", "inf", "0x10", "1_000", "1e999", "2026-13-01"}, []int{2, 0, 1, 3, 4, 5, 6, 7, 8, 9}},
-		{"last_score asc", []string{"", "1", "much", "0"}, []int{3, 1, 0, 2}},
-	}
-	for _, tt := range tests {
-		o, err := parseOrder(tt.order)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rank := o.Ranker(columns)
-		var got []int
-		var ranks []float64
-		for i, v := range tt.values {
-			got, ranks = append(got, i), append(ranks, rank([]string{"a@example.com", v, "1"}))
-		}
-		slices.SortStableFunc(got, func(a, b int) int {
-			switch {
-			case ranks[a] < ranks[b]:
-				return -1
-			case ranks[a] > ranks[b]:
-				return 1
-			}
-			return 0
-		})
-		if !slices.Equal(got, tt.want) {
-			t.Errorf("%s of %q: %v, want %v", tt.order, tt.values, got, tt.want)
-		}
-		if got := rank(nil); !math.IsInf(got, 1) {
-			t.Errorf("a row without values: %v", got)
+	for in, want := range map[string]Order{
+		"Last Score": {Field: "Last Score"}, "last_score desc": {Field: "last_score"}, " last_score  ASC ": {Field: "last_score", Ascending: true},
+		"last_score": {Field: "last_score"}, "last_score asc": {Field: "last_score", Ascending: true}, "asc": {Field: "asc"},
+	} {
+		o, err := parseOrder(in)
+		if err != nil || o != want {
+			t.Errorf("%q reads as %+v (%v), want %+v", in, o, err, want)
 		}
 		if again, err := parseOrder(o.String()); err != nil || again != o {
 			t.Errorf("%q reads as %+v (%v), not %+v", o, again, err, o)
 		}
 	}
-	if (Order{}).Ranker(columns) != nil {
-		t.Error("there is an order where there is none")
-	}
 }
 
-// Whatever stands in a cell, its rank has a place among all others, and that is the last one unless it was understood.
+// What String writes is read as the same order.
 func FuzzOrder(f *testing.F) {
-	for _, seed := range []string{"1", "-1.5e3", "2026-11-24", "NaN", "1e999", "", "٣", "0x1p-2"} {
-		f.Add(seed, seed)
+	for _, seed := range []string{"1", "score asc", "asc", "a  desc", " ", "2026-11-24", "٣"} {
+		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, order, value string) {
-		for _, o := range []Order{{Field: "score"}, {Field: "score", Ascending: true}} {
-			switch rank := o.Ranker([]string{"email", "score"})([]string{"", value}); {
-			case math.IsNaN(rank), math.IsInf(rank, -1):
-				t.Errorf("%q: %v", value, rank)
-			case math.IsInf(rank, 1) && !strings.ContainsAny(value, "eE") && strings.Trim(value, "0123456789") == "" && value != "" && len(value) < 300:
-				t.Errorf("%q is no number", value)
-			}
-		}
+	f.Fuzz(func(t *testing.T, order string) {
 		o, err := parseOrder(order)
 		if again, _ := parseOrder(o.String()); err == nil && again != o {
 			t.Errorf("%q: %+v, and again %+v", order, o, again)

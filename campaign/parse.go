@@ -9,13 +9,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"mailblast/campaign/finding"
 	"mailblast/campaign/text"
 )
 
 // Parse reads a campaign file: YAML of at most 1 MB, in one document. name is what the file is called in errors; lookup
 // gives the variables (os.LookupEnv).
 //
-// The error is of type Findings and holds everything that is wrong with the file, in order of place. Unknown and
+// The error is of type finding.Findings and holds everything that is wrong with the file, in order of place. Unknown and
 // duplicate keys, wrong types, missing keys, empty values and values out of range are all errors.
 //
 //   - A text is taken as it is written: name: 0123 is "0123", and name: yes is "yes".
@@ -27,17 +28,17 @@ func Parse(name string, source []byte, lookup func(string) (string, bool)) (*Fil
 	root, broken := decodeYAML(source)
 	if broken != nil {
 		at := broken.at
-		return nil, Findings{{File: name, Line: at.line, Column: at.column, Message: broken.problem, Hint: broken.hint}}
+		return nil, finding.Findings{{File: name, Line: at.line, Column: at.column, Message: broken.problem, Hint: broken.hint}}
 	}
 	f := defaults()
-	f.source, f.places = name, map[string]place{}
+	f.Path, f.places = name, map[string]place{}
 	r := &reader{file: f, lookup: lookup, only: newServer()}
 	r.keys = r.schema()
 	if r.section("", place{1, 1}, root, r.keys) {
 		r.relations()
 	}
 	if len(r.findings) > 0 {
-		r.findings.sort()
+		r.findings.Sort()
 		return nil, r.findings
 	}
 	return f, nil
@@ -52,13 +53,13 @@ type reader struct {
 	only     Server // of smtp
 	lookup   func(string) (string, bool)
 	keys     []key
-	findings Findings
+	findings finding.Findings
 }
 
 // report adds a finding.
 func (r *reader) report(at place, message, hint string) {
 	if len(r.findings) < maxFindings {
-		f := Finding{File: r.file.source, Line: at.line, Column: at.column, Message: message, Hint: hint}
+		f := finding.Finding{File: r.file.Path, Line: at.line, Column: at.column, Message: message, Hint: hint}
 		r.findings = append(r.findings, f)
 	}
 }
@@ -111,7 +112,7 @@ func (r *reader) meant(path, word string, keys []key) string {
 	for i, k := range keys {
 		names[i] = k.name
 	}
-	if hint := didYouMean(word, names); hint != "" {
+	if hint := finding.DidYouMean(word, names); hint != "" {
 		return hint
 	}
 	for _, k := range r.keys {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
 	"mailblast/campaign/text"
 )
 
@@ -50,9 +52,9 @@ func TestParseReadsEveryKey(t *testing.T) {
 	}
 	want := &File{
 		Name:        "spring-sale",
-		From:        Mailbox{"Example News", Address{Local: "news", Domain: "example.com"}},
-		ReplyTo:     Mailbox{"", Address{Local: "help", Domain: "example.com"}},
-		ReturnPath:  Address{Local: "bounces", Domain: "example.com"},
+		From:        Mailbox{"Example News", address.Address{Local: "news", Domain: "example.com"}},
+		ReplyTo:     Mailbox{"", address.Address{Local: "help", Domain: "example.com"}},
+		ReturnPath:  address.Address{Local: "bounces", Domain: "example.com"},
 		Subject:     `Spring is here, {{ .first_name | default "friend" }}`,
 		Recipients:  "recipients.csv",
 		OrderBy:     Order{Field: "Last Score", Ascending: true},
@@ -81,7 +83,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	if got := got.Delivery.NotBefore.UTC().String() + got.Delivery.Expires.At.UTC().String(); got != "2026-12-01 07:00:00 +0000 UTC2026-12-24 17:00:00 +0000 UTC" {
 		t.Error(got)
 	}
-	got.source, got.places = "", nil
+	got.Path, got.places = "", nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -117,12 +119,12 @@ func TestParseDefaults(t *testing.T) {
 	}
 	want := defaults()
 	want.Name, want.Subject, want.Recipients, want.HTML = "spring", "Hello", "recipients.csv", "newsletter.html"
-	want.From.Address = Address{Local: "news", Domain: "example.com"}
+	want.From.Address = address.Address{Local: "news", Domain: "example.com"}
 	want.ReturnPath = want.From.Address
 	only := newServer()
 	only.key, only.Name, only.Host, only.Port = "smtp", "smtp.example.com:587", "smtp.example.com", 587
 	want.Servers = []Server{only}
-	f.source, f.places = "", nil
+	f.Path, f.places = "", nil
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)
 	}
@@ -141,7 +143,7 @@ func TestParseValues(t *testing.T) {
 		{`name: "null"`, func(f *File) any { return f.Name }, "null"},
 		{`name: Frühling 2026`, func(f *File) any { return f.Name }, "Frühling 2026"},
 		{`from: '"Example, Inc." <news@example.com>'`, func(f *File) any { return f.From.Name }, "Example, Inc."},
-		{`from: Jürgen Müller <j@bücher.example>`, func(f *File) any { return f.From }, Mailbox{"Jürgen Müller", Address{Local: "j", Domain: "xn--bcher-kva.example"}}},
+		{`from: Jürgen Müller <j@bücher.example>`, func(f *File) any { return f.From }, Mailbox{"Jürgen Müller", address.Address{Local: "j", Domain: "xn--bcher-kva.example"}}},
 		{`from: =?utf-8?q?J=C3=BCrgen?= <j@example.com>`, func(f *File) any { return f.From.Name }, "Jürgen"},
 		{`from: <news@example.com>`, func(f *File) any { return f.From.Address.String() }, "news@example.com"},
 		{`from: Example Inc. <news@[IPv6:2001:DB8::1]>`, func(f *File) any { return f.From.Address.String() }, "news@[IPv6:2001:db8::1]"},
@@ -530,9 +532,9 @@ func TestParseReportsEverythingInOrderOfPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Parse("campaign.yaml", source, lookup)
-	var findings Findings
+	var findings finding.Findings
 	if !errors.As(err, &findings) {
-		t.Fatalf("got %v, want Findings", err)
+		t.Fatalf("got %v, want finding.Findings", err)
 	}
 	if got := err.Error() + "\n"; got != string(want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -551,7 +553,7 @@ func TestParseNamesEveryMissingKey(t *testing.T) {
 // Many findings, long lists and aliases cost memory in proportion to the file at most.
 func TestParseBoundsWhatAFileCanGrowInto(t *testing.T) {
 	_, err := Parse("c.yaml", []byte(strings.Repeat("x:\n", 20000)), lookup)
-	if findings := (Findings{}); !errors.As(err, &findings) || len(findings) != maxFindings {
+	if findings := (finding.Findings{}); !errors.As(err, &findings) || len(findings) != maxFindings {
 		t.Errorf("%d findings, want %d", len(findings), maxFindings)
 	}
 	_, err = Parse("c.yaml", []byte(with("attachments: [&a '${BIG}'"+strings.Repeat(", *a", 2000)+"]")), lookup)
@@ -677,25 +679,6 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-func TestFindingKeepsToItsLine(t *testing.T) {
-	f := Finding{File: "a\nb", Message: "m", Hint: "h"}
-	if got, want := f.Error(), `"a\nb": m (h)`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	words := []string{"from", "subject", "html", "tls"}
-	for word, want := range map[string]string{
-		"form": "from", "SUBJECT": "subject", "subejct": "subject", "sbject": "subject", "htm": "html", "xyz": "", "t": "", "": "",
-		strings.Repeat("subject", 100): "",
-	} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("%q: got %q, want %q", word, got, want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(example(f))
 	f.Add([]byte(minimal))
@@ -710,9 +693,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, source []byte) {
 		file, err := Parse("c.yaml", source, lookup)
 		if err != nil {
-			var findings Findings
+			var findings finding.Findings
 			if file != nil || !errors.As(err, &findings) || len(findings) == 0 {
-				t.Fatalf("%v is no Findings", err)
+				t.Fatalf("%v is no finding.Findings", err)
 			}
 			for _, g := range findings {
 				if g.Line < 1 || g.Column < 1 || g.Message == "" || text.QuoteControl(g.Error()) != g.Error() {
@@ -721,7 +704,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if file.Name == "" || file.From.Address == (Address{}) || file.Servers[0].Host == "" || file.Servers[0].Port == 0 || file.ReturnPath == (Address{}) {
+		if file.Name == "" || file.From.Address == (address.Address{}) || file.Servers[0].Host == "" || file.Servers[0].Port == 0 || file.ReturnPath == (address.Address{}) {
 			t.Errorf("something is missing in %+v", file)
 		}
 		if file.HTML == "" && file.Markdown == "" && file.Text == "" || file.HTML != "" && file.Markdown != "" {

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"mailblast/campaign/list/address"
 	"mailblast/campaign/text"
 )
 
@@ -133,7 +134,7 @@ func (r *reader) relations() {
 			r.report(f.places[key], message, hint)
 		}
 	}
-	if f.ReturnPath == (Address{}) {
+	if f.ReturnPath == (address.Address{}) {
 		f.ReturnPath = f.From.Address
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -30,8 +29,9 @@ func decodeYAML(source []byte) (*yaml.Node, *syntaxFault) {
 		f := fault{problem: fmt.Sprintf("the file is larger than %d octets", maxFile), hint: "is it a campaign file?"}
 		return nil, &syntaxFault{place{1, 1}, f}
 	}
-	if at, ok := invalidUTF8(source); !ok {
-		return nil, &syntaxFault{at, fault{problem: "the file is not valid UTF-8", hint: "save it in this encoding"}}
+	if i := text.InvalidUTF8(source); i >= 0 {
+		line, column := text.Place(source, i)
+		return nil, &syntaxFault{place{line, column}, fault{problem: "the file is not valid UTF-8", hint: "save it in this encoding"}}
 	}
 	d := yaml.NewDecoder(bytes.NewReader(source))
 	var document, second yaml.Node
@@ -126,21 +126,4 @@ func hasProblem(source []byte, problem string) bool {
 			return syntaxLine.ReplaceAllString(err.Error(), "") == problem
 		}
 	}
-}
-
-// invalidUTF8 is the place of the first octet that is not UTF-8.
-func invalidUTF8(source []byte) (at place, ok bool) {
-	at = place{1, 1}
-	for len(source) > 0 {
-		r, n := utf8.DecodeRune(source)
-		if r == utf8.RuneError && n == 1 {
-			return at, false
-		}
-		at.column++
-		if r == '\n' {
-			at = place{at.line + 1, 1}
-		}
-		source = source[n:]
-	}
-	return at, true
 }

@@ -13,6 +13,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
 	"mailblast/campaign/text"
 )
 
@@ -95,11 +97,11 @@ func parseMailbox(s string) (Mailbox, error) {
 		hint:    `put a name with commas or other marks into double quotes: '"Example, Inc." <news@example.com>'`,
 	}
 	if !strings.HasSuffix(s, ">") {
-		address, err := parseEnvelope(s)
+		bare, err := parseEnvelope(s)
 		if err != nil && strings.ContainsAny(s, ",;") {
 			err = several
 		}
-		return Mailbox{Address: address}, err
+		return Mailbox{Address: bare}, err
 	}
 	open := strings.LastIndexByte(s, '<')
 	if open < 0 {
@@ -113,25 +115,25 @@ func parseMailbox(s string) (Mailbox, error) {
 	if err := checkText(named.Name); err != nil { // a name may be written as encoded words that hide a line break
 		return Mailbox{}, err
 	}
-	address, err := parseEnvelope(s[open+1 : len(s)-1])
-	return Mailbox{Name: named.Name, Address: address}, err
+	a, err := parseEnvelope(s[open+1 : len(s)-1])
+	return Mailbox{Name: named.Name, Address: a}, err
 }
 
 // parseEnvelope reads an address that bounces or answers go to. The empty reverse-path <> is refused: a campaign whose
 // bounces go nowhere mails dead addresses for ever.
-func parseEnvelope(s string) (Address, error) {
+func parseEnvelope(s string) (address.Address, error) {
 	if s == "<>" {
-		return Address{}, fault{problem: "is the empty address, and bounces have to go somewhere"}
+		return address.Address{}, fault{problem: "is the empty address, and bounces have to go somewhere"}
 	}
-	address, err := ParseAddress(s)
+	a, err := address.Parse(s)
 	if err != nil {
 		detail := err
 		if inner := errors.Unwrap(err); inner != nil {
 			detail = inner // without the address, which is quoted already
 		}
-		return Address{}, fault{problem: "is not an e-mail address", detail: detail.Error()}
+		return address.Address{}, fault{problem: "is not an e-mail address", detail: detail.Error()}
 	}
-	return address, nil
+	return a, nil
 }
 
 // checkHeaderName checks the name of a header field (RFC 5322 section 3.6.8) and leaves to mailblast those that it
@@ -183,7 +185,7 @@ func parseHost(s string) (string, error) {
 	if no.hint != "" || strings.HasPrefix(s, "[") {
 		return "", no
 	}
-	if _, err := parseDomain(strings.ReplaceAll(s, "_", "u")); err != nil {
+	if _, err := address.ParseDomain(strings.ReplaceAll(s, "_", "u")); err != nil {
 		return "", no
 	}
 	if strings.Contains(s, "_") {
@@ -192,12 +194,12 @@ func parseHost(s string) (string, error) {
 		}
 		return strings.ToLower(s), nil
 	}
-	return parseDomain(s)
+	return address.ParseDomain(s)
 }
 
 // parseHelo reads what EHLO may say (RFC 5321 section 4.1.1.1).
 func parseHelo(s string) (string, error) {
-	name, err := parseDomain(s)
+	name, err := address.ParseDomain(s)
 	if err != nil {
 		return "", fault{
 			problem: "is not a domain name",
@@ -244,7 +246,7 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 		last := len(names) - 1
 		return "", fault{
 			problem: "is not " + strings.Join(names[:last], ", ") + " or " + names[last],
-			hint:    didYouMean(s, names),
+			hint:    finding.DidYouMean(s, names),
 		}
 	}
 }

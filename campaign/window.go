@@ -105,7 +105,7 @@ func (e Expiry) For(loaded time.Time) time.Time {
 	return e.At
 }
 
-// Deliverable says, as a Finding, why nothing could be sent of a campaign that was first loaded then. What has expired by now is no
+// Deliverable says, as a finding.Finding, why nothing could be sent of a campaign that was first loaded then. What has expired by now is no
 // fault: it is recorded as that.
 func (f *File) Deliverable(loaded, now time.Time) error {
 	if f.Delivery.Expires.For(loaded).After(now) {

@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"mailblast/campaign"
+	"mailblast/campaign/finding"
 )
 
 // maxFiles bounds the files of a campaign together, in octets: they are held in memory, and no server takes a message
@@ -42,7 +43,7 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 	defer root.Close()
 	files := map[string][]byte{}
 	left := int64(maxFiles)
-	var findings campaign.Findings
+	var findings finding.Findings
 	for _, ref := range f.Files() {
 		var content []byte
 		if outside || strings.HasSuffix(ref.Key, ".ca_file") {
@@ -57,7 +58,7 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 			}
 		}
 		if err != nil {
-			findings = append(findings, finding(f, ref, err))
+			findings = append(findings, fileFinding(f, ref, err))
 			continue
 		}
 		left -= int64(len(content))
@@ -76,7 +77,8 @@ var (
 	errTooMuch  = fmt.Errorf("makes the campaign's files larger than %s together", humanize.IBytes(maxFiles))
 )
 
-func finding(f *campaign.File, ref campaign.Reference, err error) campaign.Finding {
+// fileFinding is why a file that the campaign file names cannot be read.
+func fileFinding(f *campaign.File, ref campaign.Reference, err error) finding.Finding {
 	if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
 		op := "open" // whether it was statat or openat is of no interest
 		if cause.Op == "read" {

@@ -13,15 +13,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list"
 )
 
 // openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's; see openList.
-func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, dir string, flags sendFlags) (io.ReadCloser, campaign.RecipientOptions, error) {
+func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, dir string, flags sendFlags) (io.ReadCloser, list.Options, error) {
 	path := flags.recipients
 	if path == "" && f.Recipients != "-" {
 		path = within(dir, f.Recipients)
 	}
-	options := campaign.RecipientOptions{Name: path, Encoding: flags.encoding}
+	options := list.Options{Name: path, Encoding: flags.encoding}
 	if path == "" || path == "-" {
 		path, options.Name = "-", standardInput
 	}
@@ -32,11 +34,11 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, d
 		return usage(fmt.Errorf("--recipients: %w", err))
 	}
 	header := func(r io.Reader) error {
-		_, err := campaign.ReadRecipients(r, options)
+		_, err := list.ReadRecipients(r, options)
 		return err
 	}
-	list, err := openList(ctx, cmd, path, options.Name, wrong, header)
-	return list, options, err
+	file, err := openList(ctx, cmd, path, options.Name, wrong, header)
+	return file, options, err
 }
 
 // standardInput is what it is called in errors.
@@ -135,14 +137,14 @@ const badRowsShown = 20
 // badRows are the rows of a list that cannot be used: how many there are, and the first of them.
 type badRows struct {
 	n     int
-	shown campaign.Findings
+	shown finding.Findings
 }
 
 func (b *badRows) add(err error) {
 	b.n++
-	var finding campaign.Finding
-	if len(b.shown) < badRowsShown && errors.As(err, &finding) {
-		b.shown = append(b.shown, finding)
+	var found finding.Finding
+	if len(b.shown) < badRowsShown && errors.As(err, &found) {
+		b.shown = append(b.shown, found)
 	}
 }
 

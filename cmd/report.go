@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/list"
 	"mailblast/campaign/text"
 	"mailblast/store"
 )
@@ -203,7 +204,7 @@ func batches(ctx context.Context, s store.Queue, name string, states []store.Sta
 
 // harmless keeps a spreadsheet from running a cell as a formula.
 func harmless(s string) string {
-	if campaign.IsFormula(s) {
+	if list.IsFormula(s) {
 		return "'" + s
 	}
 	return s

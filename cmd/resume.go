@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/message"
 	"mailblast/store"
 )
 
@@ -116,7 +117,7 @@ func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, 
 		}
 		return content, nil
 	}
-	message, err := campaign.Compile(campaign.Source{File: file, Columns: snap.Columns, Read: read})
+	message, err := message.Compile(message.Source{File: file, Columns: snap.Columns, Read: read})
 	if err != nil {
 		return err
 	}

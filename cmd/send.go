@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/campaign/list"
+	"mailblast/campaign/message"
 	"mailblast/campaign/text"
 	"mailblast/sender/sink"
 	"mailblast/store"
@@ -125,16 +127,16 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	}
 	read := func(p string) ([]byte, error) { return files[p], nil }
 
-	list, options, err := openRecipients(ctx, cmd, file, filepath.Dir(path), f)
+	recipients, options, err := openRecipients(ctx, cmd, file, filepath.Dir(path), f)
 	if err != nil {
 		return err
 	}
-	defer list.Close()
-	rows, err := campaign.ReadRecipients(list, options)
+	defer recipients.Close()
+	rows, err := list.ReadRecipients(recipients, options)
 	if err != nil {
 		return err
 	}
-	message, err := campaign.Compile(campaign.Source{File: file, Columns: rows.Columns(), Read: read})
+	compiled, err := message.Compile(message.Source{File: file, Columns: rows.Columns(), Read: read})
 	if err != nil {
 		return err
 	}
@@ -166,11 +168,11 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if err := a.recover(ctx, cmd, lease, file.Name); err != nil {
 		return err
 	}
-	loader := loader{rows: rows, skip: f.skipInvalid, composer: message.Composer()}
+	loader := loader{rows: rows, skip: f.skipInvalid, composer: compiled.Composer()}
 	snapshot := store.Snapshot{
 		Path: path, Source: source, Columns: rows.Columns(), Files: files,
 		MessageDomain: file.From.Address.Domain, Durability: string(file.Delivery.Durability),
-		Priority: file.Priority, Order: file.OrderBy.String(), Rank: file.OrderBy.Ranker(rows.Columns()),
+		Priority: file.Priority, Order: file.OrderBy.String(), Rank: list.Ranker(rows.Columns(), file.OrderBy.Field, file.OrderBy.Ascending),
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		snapshot.Path = abs
@@ -188,19 +190,19 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	}
 	// The columns of the queue may be more than those of this list, and in another order; also when nobody was added, as others may
 	// be left of an earlier run.
-	if message, err = a.recompile(ctx, s, file, read); err != nil {
+	if compiled, err = a.recompile(ctx, s, file, read); err != nil {
 		return err
 	}
-	return a.drain(ctx, s, lease, file, message, ts, file.Name, f.drainOptions)
+	return a.drain(ctx, s, lease, file, compiled, ts, file.Name, f.drainOptions)
 }
 
 // recompile makes the message for the rows as the queue holds them.
-func (a *app) recompile(ctx context.Context, s store.Queue, f *campaign.File, read func(string) ([]byte, error)) (*campaign.Message, error) {
+func (a *app) recompile(ctx context.Context, s store.Queue, f *campaign.File, read func(string) ([]byte, error)) (*message.Compiled, error) {
 	c, err := s.Campaign(ctx, f.Name)
 	if err != nil {
 		return nil, err
 	}
-	return campaign.Compile(campaign.Source{File: f, Columns: c.Columns, Read: read})
+	return message.Compile(message.Source{File: f, Columns: c.Columns, Read: read})
 }
 
 // recover settles what an interrupted run left, and says so.
@@ -242,9 +244,9 @@ func loadedWords(l store.Loaded) string {
 // A loader turns rows of the CSV into recipients of the queue. It composes the messages of the first ones, so that a fault
 // shows before anything is sent, and refuses a list with invalid rows unless they are to be skipped.
 type loader struct {
-	rows     *campaign.Recipients
+	rows     *list.Recipients
 	skip     bool
-	composer *campaign.Composer
+	composer *message.Composer
 
 	sampled int
 	bad     badRows
@@ -264,7 +266,7 @@ func (l *loader) next() (store.Recipient, error) {
 		case row.Err == nil && l.bad.n == 0:
 			if l.sampled < sampleRows {
 				l.sampled++
-				if _, err := l.composer.Compose(campaign.Recipient{Address: row.Address, Values: row.Values, MessageID: "sample@localhost", Date: time.Now()}); err != nil {
+				if _, err := l.composer.Compose(message.Recipient{Address: row.Address, Values: row.Values, MessageID: "sample@localhost", Date: time.Now()}); err != nil {
 					return store.Recipient{}, usage(fmt.Errorf("the message for line %d, %s: %w", row.Line, row.Address, err))
 				}
 			}

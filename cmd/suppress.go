@@ -14,7 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
+	"mailblast/campaign/list"
 	"mailblast/store"
 )
 
@@ -73,7 +73,7 @@ func entriesOf(args []string) ([]string, error) {
 	entries := make([]string, len(args))
 	for i, arg := range args {
 		var err error
-		if entries[i], err = campaign.ParseEntry(arg); err != nil {
+		if entries[i], err = list.ParseEntry(arg); err != nil {
 			return nil, usage(fmt.Errorf("%w; nothing was changed", err))
 		}
 	}
@@ -158,7 +158,7 @@ It is no error when an entry is not there.`,
 				case err != nil:
 					return err
 				case still:
-					a.say(cmd, "%s stays suppressed, as %s is on the list", campaign.FormatEntry(entry), wider.Address)
+					a.say(cmd, "%s stays suppressed, as %s is on the list", list.FormatEntry(entry), wider.Address)
 				}
 			}
 			return nil
@@ -200,7 +200,7 @@ Rows that are no addresses are listed with their line, the first 20, and then no
 func (a *app) importSuppressions(cmd *cobra.Command, path string, f suppressImportFlags) (err error) {
 	ctx := cmd.Context()
 	defer func() { err = early(ctx, err) }()
-	options := campaign.RecipientOptions{Name: path, Encoding: f.encoding}
+	options := list.Options{Name: path, Encoding: f.encoding}
 	if path == "-" {
 		options.Name = standardInput
 	}
@@ -208,15 +208,15 @@ func (a *app) importSuppressions(cmd *cobra.Command, path string, f suppressImpo
 		f.source = filepath.Base(options.Name)
 	}
 	header := func(r io.Reader) error {
-		_, err := campaign.ReadSuppressions(r, options)
+		_, err := list.ReadSuppressions(r, options)
 		return err
 	}
-	list, err := openList(ctx, cmd, path, options.Name, usage, header)
+	file, err := openList(ctx, cmd, path, options.Name, usage, header)
 	if err != nil {
 		return err
 	}
-	defer list.Close()
-	rows, err := campaign.ReadSuppressions(list, options)
+	defer file.Close()
+	rows, err := list.ReadSuppressions(file, options)
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 		if strings.TrimSpace(lines.Text()) == "" && len(args) == 0 {
 			continue
 		}
-		entry, err := campaign.ParseEntry(lines.Text())
+		entry, err := list.ParseEntry(lines.Text())
 		if err != nil {
 			bad++
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s%d: %v\n", name, n, err)
@@ -347,9 +347,9 @@ func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.W
 		return false, err
 	}
 	if format == "json" {
-		c := checkedAddress{Address: campaign.FormatEntry(entry), Suppressed: found}
+		c := checkedAddress{Address: list.FormatEntry(entry), Suppressed: found}
 		if found {
-			c.Entry, c.Reason, c.Source, c.Created = campaign.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)
+			c.Entry, c.Reason, c.Source, c.Created = list.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)
 		}
 		line := json.NewEncoder(out)
 		line.SetEscapeHTML(false)
@@ -368,6 +368,6 @@ func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.W
 			text += " (" + e.Source + ")"
 		}
 	}
-	_, err = fmt.Fprintf(out, "%s: %s\n", campaign.FormatEntry(entry), text)
+	_, err = fmt.Fprintf(out, "%s: %s\n", list.FormatEntry(entry), text)
 	return found, err
 }

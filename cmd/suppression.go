@@ -15,7 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
+	"mailblast/campaign/list"
 	"mailblast/store"
 )
 
@@ -79,7 +79,7 @@ func (a *app) listSuppressions(cmd *cobra.Command, f suppressListFlags) error {
 		return usage(fmt.Errorf("--format %q: it is table, json or csv", f.format))
 	}
 	if f.domain != "" {
-		entry, err := campaign.ParseEntry("@" + strings.TrimPrefix(f.domain, "@"))
+		entry, err := list.ParseEntry("@" + strings.TrimPrefix(f.domain, "@"))
 		if err != nil {
 			return usage(fmt.Errorf("--domain: %w", err))
 		}
@@ -113,9 +113,9 @@ func (f suppressListFlags) batches(ctx context.Context, s store.Queue, yield fun
 		if !f.wants(e) {
 			return nil
 		}
-		row := suppressionRow{campaign.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)}
+		row := suppressionRow{list.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)}
 		if f.format == "csv" && !f.raw {
-			row.Address, row.Reason, row.Source = campaign.MarkFormula(row.Address), campaign.MarkFormula(row.Reason), campaign.MarkFormula(row.Source)
+			row.Address, row.Reason, row.Source = list.MarkFormula(row.Address), list.MarkFormula(row.Reason), list.MarkFormula(row.Source)
 		}
 		if batch = append(batch, row); len(batch) < reportBatch {
 			return nil

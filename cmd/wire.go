@@ -16,36 +16,30 @@ import (
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
 	"mailblast/campaign/mail"
+	"mailblast/campaign/message"
 	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/sender/smtp"
 	"mailblast/store"
 )
 
-// composeFor adapts the compiled message to what the sender asks for: one Compose for each goroutine.
-func composeFor(f *campaign.File, m *campaign.Message) func() sender.Compose {
+// composeFor makes the compiled message what the sender asks for: one Compose for each goroutine.
+func composeFor(m *message.Compiled) func() sender.Compose {
 	return func() sender.Compose {
 		composer := m.Composer()
-		from := f.ReturnPath
 		var values []string
 		return func(j store.Job) (mail.Message, error) {
-			to, err := campaign.ParseAddress(j.Address)
+			to, err := address.Parse(j.Address)
 			if err != nil {
 				return mail.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
 			}
 			if values, err = decodeFields(values[:0], j.Fields); err != nil {
 				return mail.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
 			}
-			content, err := composer.Compose(campaign.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
-			if err != nil {
-				return mail.Message{}, err
-			}
-			size := 0
-			for _, piece := range content {
-				size += len(piece)
-			}
-			return mail.Message{From: from.String(), To: j.Address, UTF8: to.UTF8 || from.UTF8, Content: content, Size: size}, nil
+			return composer.Compose(message.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
 		}
 	}
 }
@@ -120,10 +114,10 @@ func (g *gate) pass(ctx context.Context, dial func() error) error {
 // transportsFor reads what the sessions with each of the campaign's servers need; read gets the file of a certificate authority.
 func transportsFor(f *campaign.File, read func(string) ([]byte, error)) ([]Transport, error) {
 	var all []Transport
-	var findings campaign.Findings
+	var findings finding.Findings
 	for i := range f.Servers {
 		t, err := transportFor(f, &f.Servers[i], read)
-		var found campaign.Finding
+		var found finding.Finding
 		if errors.As(err, &found) {
 			findings = append(findings, found)
 		} else if err != nil {
@@ -187,7 +181,7 @@ func classifierFor(f *campaign.File) *reply.Classifier {
 func hostName() string {
 	name, err := os.Hostname()
 	if err == nil {
-		if a, err := campaign.ParseAddress("postmaster@" + name); err == nil {
+		if a, err := address.Parse("postmaster@" + name); err == nil {
 			return a.Domain
 		}
 	}
@@ -238,7 +232,7 @@ func (o drainOptions) bounded(ctx context.Context) (context.Context, context.Can
 
 // drain sends what is due of a loaded campaign, shows how it goes, and says what is left. The error, if any, carries
 // the exit code.
-func (a *app) drain(ctx context.Context, s store.Queue, lease store.Lease, f *campaign.File, m *campaign.Message, ts []Transport, name string, o drainOptions) error {
+func (a *app) drain(ctx context.Context, s store.Queue, lease store.Lease, f *campaign.File, m *message.Compiled, ts []Transport, name string, o drainOptions) error {
 	c, err := s.Campaign(ctx, name)
 	if err != nil {
 		return err
@@ -266,7 +260,7 @@ func (a *app) drain(ctx context.Context, s store.Queue, lease store.Lease, f *ca
 	stopped := sender.Run(work, ctx, queue, servers, sender.Options{
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
 		PerDomain: f.Limits.PerDomainConnections, DomainLimits: domainLimits(s, f),
-		Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(f, m), Replies: classifierFor(f), Log: p.log, Stats: stats,
+		Open: f.Delivery.Open, Wait: o.wait, Limit: o.limit, Compose: composeFor(m), Replies: classifierFor(f), Log: p.log, Stats: stats,
 	})
 	p.stop()
 	plain := context.WithoutCancel(ctx)

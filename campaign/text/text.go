@@ -84,6 +84,11 @@ func Quoted(s string) string {
 	return fmt.Sprintf("%q…", head(s, most))
 }
 
+// QuotedString returns s as a quoted-string of RFC 5322 section 3.2.4.
+func QuotedString(s string) string { return `"` + escapes.Replace(s) + `"` }
+
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // QuoteControl quotes s when it holds a control character; else it returns s as it is.
 func QuoteControl(s string) string {
 	if strings.ContainsFunc(s, unicode.IsControl) {

@@ -1,0 +1,117 @@
+package list
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"mailblast/campaign/finding"
+	"mailblast/campaign/text"
+)
+
+const maxColumns = 1000
+
+// SnakeCase is the second name of a column, the one that is easy to write in a template: words in lower case, joined by
+// underscores. "First Name" and "FirstName" are first_name, "E-Mail" is e_mail, "Straße 2" is straße_2. Without a letter
+// or digit it is empty.
+func SnakeCase(header string) string {
+	var b strings.Builder
+	var last rune // of the current word; 0 between words
+	for _, r := range norm.NFC.String(header) {
+		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) {
+			last = 0
+			continue
+		}
+		if b.Len() > 0 && (last == 0 || unicode.IsLower(last) && unicode.IsUpper(r)) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+		last = r
+	}
+	return b.String()
+}
+
+// FieldNames maps every name that a merge field has in the templates to the index of its column: each column's own
+// name, its snake_case name, and email for the column of the address. Columns are as Recipients.Columns returns them. It
+// is an error when there is not exactly one column of addresses or when two columns claim one name.
+func FieldNames(columns []string) (map[string]int, error) {
+	fields, _, fault := fieldNames(columns, isEmailColumn)
+	if fault != nil {
+		return nil, fault
+	}
+	return fields, nil
+}
+
+// A columnFault is what is wrong with the header, and at which column.
+type columnFault struct {
+	column        int // index; -1: none in particular
+	message, hint string
+}
+
+func (f *columnFault) Error() string {
+	return finding.Finding{File: "columns", Message: f.message, Hint: f.hint}.Error()
+}
+
+// fieldNames is FieldNames with the index of the column of addresses, which isAddress knows by its name.
+func fieldNames(columns []string, isAddress func(string) bool) (fields map[string]int, email int, fault *columnFault) {
+	if len(columns) > maxColumns {
+		return nil, 0, &columnFault{maxColumns, fmt.Sprintf("there are %d columns, and %d are the most", len(columns), maxColumns), ""}
+	}
+	fields = make(map[string]int, 2*len(columns))
+	email = -1
+	for i, name := range columns {
+		if name == "" {
+			return nil, 0, &columnFault{i, fmt.Sprintf("column %d has no name", i+1), "name it or remove it"}
+		}
+		if isAddress(name) {
+			if email >= 0 {
+				return nil, 0, &columnFault{i, fmt.Sprintf("columns %s and %s both hold the address", text.Quoted(columns[email]), text.Quoted(name)), "rename one of them"}
+			}
+			email = i
+		}
+		for _, field := range []string{name, SnakeCase(name)} {
+			if field == "" {
+				continue
+			}
+			if other, taken := fields[field]; taken && other != i {
+				return nil, 0, &columnFault{i, fmt.Sprintf("duplicate header: columns %d (%s) and %d (%s) would both be the field %s",
+					other+1, text.Quoted(columns[other]), i+1, text.Quoted(name), text.Quoted(field)), "rename one of them"}
+			}
+			fields[field] = i
+		}
+	}
+	if email < 0 {
+		return nil, 0, &columnFault{-1, "there is no column email; the columns are " + NameColumns(columns), "rename the column of the addresses to email"}
+	}
+	fields["email"] = email
+	return fields, email, nil
+}
+
+// isEmailColumn: email, e-mail, email address, e-mail-adresse, in any case and with any separators. A column mail is not
+// taken: it may be postal.
+func isEmailColumn(name string) bool {
+	switch strings.ReplaceAll(SnakeCase(name), "_", "") {
+	case "email", "emailaddress", "emailadresse":
+		return true
+	}
+	return false
+}
+
+// NameColumns names the columns for an error text, the first twenty of them.
+func NameColumns(columns []string) string {
+	const most = 20
+	var b strings.Builder
+	for i, name := range columns {
+		if i == most {
+			fmt.Fprintf(&b, " and %d more", len(columns)-most)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(text.Quoted(name))
+	}
+	return b.String()
+}

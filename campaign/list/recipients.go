@@ -1,0 +1,335 @@
+// Package list reads lists of people: the CSV of a campaign's recipients, and lists of suppressions.
+//
+// ReadRecipients decodes the file's character set (charset.go), cuts it into rows in constant memory (record.go), finds the
+// columns (columns.go) and returns one checked row at a time. An address is checked by the leaf list/address. Ranker says
+// who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
+// (suppression.go); formula.go marks the cells that a spreadsheet would run.
+//
+// The package does not know the campaign file.
+package list
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gocarina/gocsv"
+
+	"mailblast/campaign/finding"
+	"mailblast/campaign/list/address"
+	"mailblast/campaign/text"
+)
+
+// Options say how a CSV of recipients is read.
+type Options struct {
+	Name     string // how the file is called in errors
+	Encoding string // "" is UTF-8; else a name such as utf-16, latin1, windows-1252
+}
+
+// Recipients streams the rows of a CSV in constant memory. It is not for use by several goroutines.
+//
+// A row goes through three hands. The recordReader cuts it out of the file, at most 1 MB, and knows its line. Then it is
+// checked for UTF-8 and NUL. Then gocsv, which sees one row at a time and never the next, parses it and sorts its
+// cells: the address into the struct, the other columns into a map.
+//
+// What gocsv and encoding/csv do not promise is done around them. They keep a byte order mark in the first header; of
+// two equal headers the last wins; after an unclosed quotation mark they hold the rest of the file; they skip blank
+// lines unseen; and of a row with too many or too few cells gocsv returns nothing at all.
+type Recipients struct {
+	name    string
+	how     charset
+	records recordReader
+	row     rowFeed
+	buf     *bufio.Reader // of csv, over row
+	csv     *csv.Reader
+	cells   *gocsv.Unmarshaller
+	columns []string
+	email   int   // index of the column of addresses
+	entries bool  // a suppression list: the column of addresses may be called address
+	err     error // of the file: every further Next returns it
+}
+
+// A Row is one data row. Blank lines are not rows.
+type Row struct {
+	Line    int             // where it begins, from 1
+	Raw     string          // the cell of the address as written, at most 512 octets; "" when it could not be found
+	Address address.Address // zero when Err is set
+	Values  []string        // by column; nil when the cells are not known
+	Err     error           // why the row cannot be mailed: a finding.Finding with its place; nil: it can
+}
+
+// contact is what gocsv fills by name; all other columns come as a map.
+type contact struct {
+	Email string `csv:"email"`
+}
+
+// ReadRecipients reads the header. Cells are separated by commas, or, when the header line has none, by semicolons or
+// tabs. There must be exactly one column email (or e-mail, email address; any case), no name twice and none empty.
+//
+// The errors of ReadRecipients and Next are faults of the whole file: finding.Finding with its place, or the wrapped error of r.
+func ReadRecipients(r io.Reader, opts Options) (*Recipients, error) {
+	rs := &Recipients{name: opts.Name}
+	if rs.name == "" {
+		rs.name = "recipients"
+	}
+	if err := rs.open(r, opts.Encoding); err != nil {
+		return nil, err
+	}
+	if err := rs.readHeader(); err != nil {
+		return nil, err
+	}
+	return rs, nil
+}
+
+// open makes UTF-8 of the file.
+func (rs *Recipients) open(r io.Reader, encoding string) error {
+	src, how, skipped, err := decodeUTF8(r, encoding)
+	if err != nil {
+		return rs.readFault(err)
+	}
+	rs.how = how
+	rs.records = recordReader{src: src, offset: skipped}
+	return nil
+}
+
+// Columns are the header cells in their order, without white space around them, the column of addresses included.
+func (rs *Recipients) Columns() []string { return slices.Clone(rs.columns) }
+
+// Next returns the next row, or io.EOF after the last. A row with Err set is followed by others; an error other than
+// io.EOF is one of the file, and final.
+func (rs *Recipients) Next() (Row, error) {
+	row, rec, err := rs.next()
+	if err != nil || row.Err != nil {
+		return row, err
+	}
+	if row.Address, err = address.Parse(row.Raw); err != nil {
+		row.Err = rs.badAddress(rec, err)
+		row.Raw = cut(row.Raw)
+	}
+	return row, nil
+}
+
+// next is Next without a look at the address, and with the record that the row was, which is valid until the next one.
+func (rs *Recipients) next() (Row, record, error) {
+	if rs.err != nil {
+		return Row{}, record{}, rs.err
+	}
+	rec, err := rs.records.next()
+	if err == nil {
+		err = rs.checkUTF8(rec)
+	} else if err != io.EOF {
+		err = rs.readFault(err)
+	}
+	if err != nil {
+		rs.err = err
+		return Row{}, record{}, err
+	}
+	return rs.parse(rec), rec, nil
+}
+
+// parse takes a row apart. Its address is guessed, where that can be, when the rest cannot be trusted.
+func (rs *Recipients) parse(rec record) Row {
+	row := Row{Line: rec.line}
+	if rec.long {
+		row.Err = rs.fault(rec.line, 1, finding.Finding{Message: fmt.Sprintf("the row is longer than %d octets", maxRecord)})
+		return row
+	}
+	if err := rs.badText("row", rec); err != nil {
+		row.Raw, row.Err = rs.guess(rec), rs.fault(rec.line, 1, finding.Finding{Message: err.Error()})
+		return row
+	}
+	rs.feed(rec)
+	filled, others, err := rs.cells.ReadUnmatched()
+	if err != nil {
+		row.Raw, row.Err = rs.guess(rec), rs.badCells(rec, err)
+		return row
+	}
+	row.Raw = filled.(contact).Email
+	row.Values = make([]string, len(rs.columns))
+	for i, name := range rs.columns {
+		row.Values[i] = others[name]
+	}
+	row.Values[rs.email] = row.Raw
+	return row
+}
+
+// badAddress is the fault of the cell of the address, in the row that was parsed last.
+func (rs *Recipients) badAddress(rec record, err error) error {
+	line, column := rec.place(rs.place(rs.email))
+	return rs.fault(line, column, finding.Finding{Message: err.Error()})
+}
+
+// guess finds the address in a row that cannot be used, so that a person recognises it.
+func (rs *Recipients) guess(rec record) string {
+	if cells := cellsOf(rec, rs.csv.Comma); rs.email < len(cells) {
+		return cut(cells[rs.email])
+	}
+	return ""
+}
+
+func (rs *Recipients) readHeader() error {
+	rec, err := rs.records.next()
+	switch {
+	case err == io.EOF && rs.records.line == 0:
+		return rs.fault(0, 0, finding.Finding{Message: "the file is empty", Hint: "the first line must name the columns, one of them email"})
+	case err == io.EOF:
+		return rs.fault(0, 0, finding.Finding{Message: "there are only blank lines", Hint: "the first line must name the columns, one of them email"})
+	case err != nil:
+		return rs.readFault(err)
+	case rec.long:
+		return rs.fault(rec.line, 1, finding.Finding{Message: fmt.Sprintf("the header is longer than %d octets", maxRecord), Hint: "is this a CSV file?"})
+	}
+	if bytes.IndexByte(rec.text, 0) >= 0 {
+		return rs.fault(rec.line, 1, finding.Finding{Message: "the header has a NUL in it", Hint: "save a spreadsheet as CSV; if this is UTF-16, read it with --encoding utf-16le or utf-16be"})
+	}
+	if err := rs.checkUTF8(rec); err != nil {
+		return err
+	}
+	if fault := rs.badText("header", rec); fault != nil {
+		return rs.fault(rec.line, 1, finding.Finding{Message: fault.Error()})
+	}
+	rs.records.comma = delimiter(rec.text)
+	rs.buf = bufio.NewReader(&rs.row) // encoding/csv takes it as its own, because it is as large as that would be
+	rs.csv = csv.NewReader(rs.buf)
+	rs.csv.Comma = rune(rs.records.comma)
+	rs.csv.ReuseRecord = true // gocsv copies the cells
+	rs.feed(rec)
+	rs.cells, err = gocsv.NewUnmarshaller(rs.csv, contact{})
+	if err != nil {
+		return rs.badCells(rec, err)
+	}
+	for i, cell := range rs.cells.Headers {
+		if strings.ContainsRune(cell, '\r') {
+			line, column := rec.place(rs.place(i))
+			return rs.fault(line, column, finding.Finding{Message: "the header has a bare CR in it", Hint: "end the lines with LF or CRLF"})
+		}
+		rs.columns = append(rs.columns, address.TrimPadding(cell))
+	}
+	isAddress := isEmailColumn
+	if rs.entries && !slices.ContainsFunc(rs.columns, isEmailColumn) {
+		isAddress = isEntryColumn
+	}
+	_, email, fault := fieldNames(rs.columns, isAddress)
+	if fault != nil {
+		line, column := rec.line, 1
+		if fault.column >= 0 {
+			line, column = rec.place(rs.place(fault.column))
+		}
+		return rs.fault(line, column, finding.Finding{Message: fault.message, Hint: fault.hint})
+	}
+	rs.email = email
+	return rs.cells.RenormalizeHeaders(func([]string) []string {
+		names := slices.Clone(rs.columns)
+		names[email] = "email" // the tag in contact
+		return names
+	})
+}
+
+// place is where a cell of the row that was read last begins: line of the row and octet of the line, both from 1.
+func (rs *Recipients) place(cell int) (line, column int) {
+	first, _ := rs.csv.FieldPos(0)
+	line, column = rs.csv.FieldPos(cell)
+	return line - first + 1, column
+}
+
+// feed makes a row the next and only thing that gocsv can read; what it may have left of the row before is dropped.
+func (rs *Recipients) feed(rec record) {
+	rs.row.rest = rec.text
+	rs.buf.Reset(&rs.row)
+}
+
+// checkUTF8 is the fault of a file that is not UTF-8 although no other encoding was named.
+func (rs *Recipients) checkUTF8(rec record) error {
+	if rs.how != utf8Strict || utf8.Valid(rec.text) {
+		return nil
+	}
+	i := text.InvalidUTF8(rec.text)
+	line, column := rec.at(i)
+	return rs.fault(line, column, finding.Finding{
+		Message: fmt.Sprintf("the octet 0x%02x at offset %d is not UTF-8", rec.text[i], rec.offset+int64(i)),
+		Hint:    "name the encoding of the file, as in --encoding windows-1252; with --encoding utf-8 only such rows are refused",
+	})
+}
+
+// badText is what is wrong with the characters of a row, which is called what.
+func (rs *Recipients) badText(what string, rec record) error {
+	switch {
+	case bytes.IndexByte(rec.text, 0) >= 0:
+		return fmt.Errorf("the %s has a NUL in it", what)
+	case rs.how == utf8Lenient && !utf8.Valid(rec.text):
+		return fmt.Errorf("the %s has octets in it that are not UTF-8", what)
+	case rs.how == decoded && bytes.ContainsRune(rec.text, utf8.RuneError):
+		return fmt.Errorf("the %s has octets in it that are no characters in this encoding", what)
+	}
+	return nil
+}
+
+// badCells is what is wrong with the cells of a row that gocsv could not read, and where.
+func (rs *Recipients) badCells(rec record, err error) finding.Finding {
+	const hint = `put the whole cell in quotation marks and write each mark inside it twice: "5"" screen"`
+	f := finding.Finding{File: rs.name, Message: err.Error(), Line: rec.line, Column: 1}
+	if parse := (*csv.ParseError)(nil); errors.As(err, &parse) {
+		f.Line, f.Column = rec.place(parse.Line-parse.StartLine+1, parse.Column)
+	}
+	switch {
+	case errors.Is(err, csv.ErrFieldCount):
+		f.Message = fmt.Sprintf("number of cells: %d, in the header: %d", len(cellsOf(rec, rs.csv.Comma)), len(rs.columns))
+	case errors.Is(err, csv.ErrBareQuote):
+		f.Message, f.Hint = "a quotation mark stands inside a cell that does not begin with one", hint
+	case errors.Is(err, csv.ErrQuote):
+		f.Message, f.Hint = "text follows the closing quotation mark of a cell", hint
+	}
+	return f
+}
+
+// fault gives an error its place; line 0 is the file as a whole.
+func (rs *Recipients) fault(line, column int, f finding.Finding) error {
+	f.File, f.Line, f.Column = rs.name, line, column
+	return f
+}
+
+// readFault is what ended the reading before the end of the file.
+func (rs *Recipients) readFault(err error) error {
+	if err == errUnclosed {
+		return rs.fault(rs.records.openLine, rs.records.openColumn, finding.Finding{
+			Message: "the quotation mark opened here is not closed",
+			Hint:    "close it, or write it twice inside a quoted cell if it is part of the text",
+		})
+	}
+	if f, ok := err.(finding.Finding); ok {
+		return rs.fault(0, 0, f)
+	}
+	return fmt.Errorf("%s: reading behind line %d: %w", text.QuoteControl(rs.name), rs.records.line, err)
+}
+
+// A rowFeed gives out one row and then io.EOF, until it is filled again.
+type rowFeed struct{ rest []byte }
+
+func (f *rowFeed) Read(p []byte) (int, error) {
+	if len(f.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, f.rest)
+	f.rest = f.rest[n:]
+	return n, nil
+}
+
+// cellsOf is the cells of a row that is at fault, as far as they can be told apart.
+func cellsOf(rec record, comma rune) []string {
+	r := csv.NewReader(bytes.NewReader(rec.text))
+	r.Comma, r.LazyQuotes, r.FieldsPerRecord = comma, true, -1
+	cells, _ := r.Read() // an error leaves fewer cells
+	return cells
+}
+
+// cut makes of a cell at fault what can be kept in a report: valid UTF-8, at most 512 octets.
+func cut(s string) string {
+	const most = 512
+	return strings.ToValidUTF8(s[:min(len(s), most)], "")
+}

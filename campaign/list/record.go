@@ -1,0 +1,199 @@
+package list
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"mailblast/campaign/text"
+)
+
+// maxRecord is the longest row in octets. It bounds the memory of a load, and the reach of a forgotten quotation mark.
+const maxRecord = 1 << 20
+
+// A record is one row of a CSV file as it stands there.
+type record struct {
+	text   []byte // with its line end; valid until the next one is read; nil when long
+	line   int    // where it begins, from 1
+	offset int64  // of text[0]
+	long   bool   // over maxRecord, and skipped
+}
+
+// A recordReader cuts a CSV file into rows before anything is parsed. encoding/csv alone would take the rest of the
+// file into memory after a quotation mark that is not closed, and would count blank lines in its own way.
+//
+// It follows the quotation marks exactly as encoding/csv does, so that both agree on where a row ends. They disagree
+// on purpose once: when a quoted cell runs over several lines and then a mark stands in front of other text, nobody can
+// know where its row ended and how many rows it swallowed. That is an error of the file, not of one row.
+type recordReader struct {
+	src    *bufio.Reader
+	comma  byte // 0 while the header is read: comma, semicolon and tab all end a cell then
+	line   int  // lines read so far
+	offset int64
+	buf    []byte // a row that is not in one piece in src
+
+	state                cellState
+	column               int // characters of the current line so far
+	openLine, openColumn int // where the last quoted cell began
+}
+
+// cellState is where in a cell the scan stands.
+type cellState int
+
+const (
+	cellStart cellState = iota
+	cellPlain
+	cellQuoted // between quotation marks
+	cellMark   // behind a mark in a quoted cell: the end of the cell, or the first half of ""
+	cellMarkCR // behind such a mark and a CR
+	cellStray  // behind a mark in a plain cell: encoding/csv gives up here until the end of the line
+	cellTorn   // behind text that follows the closing mark: the same
+)
+
+// errUnclosed is a quoted cell without an end; the place is the recordReader's openLine and openColumn.
+var errUnclosed = errors.New("the quotation mark opened here is not closed")
+
+// next returns the next row that is not a blank line, io.EOF, errUnclosed, or what the source said.
+func (r *recordReader) next() (record, error) {
+	for {
+		rec := record{line: r.line + 1, offset: r.offset}
+		piece, err := r.read()
+		if err != nil && err != io.EOF && err != bufio.ErrBufferFull {
+			return record{}, err
+		}
+		if err == io.EOF && len(piece) == 0 {
+			return record{}, io.EOF
+		}
+		if err == bufio.ErrBufferFull || bytes.IndexByte(piece, '"') >= 0 {
+			return r.collect(rec, piece, err)
+		}
+		r.line++
+		if len(bytes.TrimRight(piece, "\r\n")) > 0 {
+			rec.text = piece
+			return rec, nil
+		}
+	}
+}
+
+// collect follows a row through its quotation marks and over its lines.
+func (r *recordReader) collect(rec record, piece []byte, err error) (record, error) {
+	r.state, r.column, r.buf = cellStart, 0, r.buf[:0]
+	for {
+		if len(r.buf)+len(piece) > maxRecord {
+			rec.long = true
+		}
+		if !rec.long {
+			r.buf = append(r.buf, piece...)
+		}
+		r.follow(piece)
+		switch err {
+		case nil, io.EOF:
+			r.line++
+			r.column = 0
+			if r.state == cellQuoted && err == io.EOF || r.state == cellTorn && r.openLine < r.line {
+				return record{}, errUnclosed
+			}
+			if r.state != cellQuoted {
+				if !rec.long {
+					rec.text = r.buf
+				}
+				return rec, nil
+			}
+		case bufio.ErrBufferFull:
+		default:
+			return record{}, err
+		}
+		piece, err = r.read()
+	}
+}
+
+// follow moves the state over a piece of one line.
+func (r *recordReader) follow(piece []byte) {
+	for _, c := range piece {
+		if utf8.RuneStart(c) {
+			r.column++
+		}
+		switch r.state {
+		case cellStart, cellPlain:
+			switch {
+			case r.endsCell(c):
+				r.state = cellStart
+			case c != '"':
+				r.state = cellPlain
+			case r.state == cellPlain:
+				r.state = cellStray
+			default:
+				r.state = cellQuoted
+				r.openLine, r.openColumn = r.line+1, r.column
+			}
+		case cellQuoted:
+			if c == '"' {
+				r.state = cellMark
+			}
+		case cellMark, cellMarkCR:
+			switch {
+			case c == '\n':
+			case r.state == cellMarkCR:
+				r.state = cellTorn
+			case c == '"':
+				r.state = cellQuoted
+			case c == '\r':
+				r.state = cellMarkCR
+			case r.endsCell(c):
+				r.state = cellStart
+			default:
+				r.state = cellTorn
+			}
+		}
+	}
+}
+
+func (r *recordReader) endsCell(c byte) bool {
+	if r.comma != 0 {
+		return c == r.comma
+	}
+	return c == ',' || c == ';' || c == '\t'
+}
+
+// read returns the rest of the line, or as much of it as src holds at a time, with bufio.ErrBufferFull then.
+func (r *recordReader) read() ([]byte, error) {
+	piece, err := r.src.ReadSlice('\n')
+	r.offset += int64(len(piece))
+	return piece, err
+}
+
+// delimiter is what separates the cells of a header line: the comma, or, when none stands outside of quotation marks,
+// the semicolon that spreadsheets write where the comma is the decimal sign, or the tab.
+func delimiter(header []byte) byte {
+	found := byte(',')
+	quoted := false
+	for _, c := range header {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',':
+			return ','
+		case c == ';' || c == '\t' && found == ',':
+			found = c
+		}
+	}
+	return found
+}
+
+// at returns the line and the column, in characters, of the octet i of a row.
+func (rec record) at(i int) (line, column int) {
+	line, column = text.Place(rec.text, i)
+	return rec.line + line - 1, column
+}
+
+// place is at for the line of the row and the octet of the line, both from 1, that encoding/csv counts.
+func (rec record) place(line, column int) (int, int) {
+	start := 0
+	for range line - 1 {
+		start += bytes.IndexByte(rec.text[start:], '\n') + 1
+	}
+	return rec.at(min(start+max(column-1, 0), len(rec.text)))
+}

@@ -1,0 +1,191 @@
+package message
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"text/template/parse"
+	"unicode/utf8"
+
+	"mailblast/campaign/finding"
+	"mailblast/campaign/text"
+)
+
+// A mimeTree is the message below its own header fields, laid out once: what stands before each recipient's parts, and
+// what follows the last of them. go-simple-mail is not used for it: its line ends, file names and header order would have
+// to be mended, which is more work than these few lines.
+type mimeTree struct {
+	boundary string // common beginning of all boundaries
+	text     string // from the end of the message's own header to the Content-Transfer-Encoding of the text part
+	html     string // from the end of the text part to that of the HTML part; empty: there is none
+	tail     []byte
+}
+
+// An attachment is a file of the message, encoded.
+type attachment struct {
+	mediaType, name string
+	id              string // Content-ID without angle brackets; empty: it is not inline
+	base64          []byte
+}
+
+// layOut builds the tree: mixed(related(alternative(text, html), inline…), attachments…), without the levels that
+// are not needed. Boundaries come from a hash of the campaign, so the same campaign always gives the same message; =_
+// cannot occur in quoted-printable (RFC 2045 section 6.7), and Compose looks for it in what goes out as 7bit.
+func layOut(hash string, hasHTML bool, inline, attachments []attachment) mimeTree {
+	t := mimeTree{boundary: "=_" + hash}
+	mixed, related, alternative := t.boundary+"m", t.boundary+"r", t.boundary+"a"
+	var head strings.Builder
+	open := func(subtype, boundary string) {
+		fmt.Fprintf(&head, "Content-Type: multipart/%s;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", subtype, boundary, boundary)
+	}
+	if len(attachments) > 0 {
+		open("mixed", mixed)
+	}
+	if len(inline) > 0 {
+		open(`related; type="multipart/alternative"`, related)
+	}
+	if hasHTML {
+		open("alternative", alternative)
+		t.html = fmt.Sprintf("--%s\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: ", alternative)
+		t.tail = fmt.Appendf(t.tail, "--%s--\r\n", alternative)
+	}
+	head.WriteString("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ")
+	t.text = head.String()
+	for _, level := range []struct {
+		boundary string
+		files    []attachment
+	}{{related, inline}, {mixed, attachments}} {
+		for _, a := range level.files {
+			t.tail = a.append(fmt.Appendf(t.tail, "--%s\r\n", level.boundary))
+		}
+		if len(level.files) > 0 {
+			t.tail = fmt.Appendf(t.tail, "--%s--\r\n", level.boundary)
+		}
+	}
+	return t
+}
+
+func (a attachment) append(dst []byte) []byte {
+	disposition := "attachment"
+	if a.id != "" {
+		disposition = "inline"
+	}
+	dst = fmt.Appendf(dst, "Content-Type: %s\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: %s", a.mediaType, disposition)
+	dst = append(appendFilename(dst, a.name), crlf...)
+	if a.id != "" {
+		dst = fmt.Appendf(dst, "Content-ID: <%s>\r\n", a.id)
+	}
+	return append(append(dst, crlf...), a.base64...)
+}
+
+// newAttachment encodes a file. Its name is the last part of the path.
+func newAttachment(file string, content []byte) attachment {
+	name := text.OneLine(path.Base(strings.ReplaceAll(file, `\`, "/")))
+	return attachment{name: name, mediaType: mediaType(name, content), base64: appendBase64(nil, content)}
+}
+
+// appendBase64 appends content as base64 in lines of 76 (RFC 2045 section 6.8).
+func appendBase64(dst, content []byte) []byte {
+	const line = 57 // octets that make 76 characters
+	for len(content) > 0 {
+		n := min(line, len(content))
+		dst = append(base64.StdEncoding.AppendEncode(dst, content[:n]), crlf...)
+		content = content[n:]
+	}
+	return dst
+}
+
+// mediaTypes are the usual files of a campaign. It is our own list, because that of package mime depends on the machine.
+var mediaTypes = map[string]string{
+	".csv": "text/csv", ".htm": "text/html", ".html": "text/html", ".ics": "text/calendar", ".md": "text/markdown",
+	".txt": "text/plain", ".vcf": "text/vcard", ".xml": "text/xml",
+	".avif": "image/avif", ".gif": "image/gif", ".jpeg": "image/jpeg", ".jpg": "image/jpeg", ".png": "image/png",
+	".svg": "image/svg+xml", ".webp": "image/webp",
+	".m4a": "audio/mp4", ".mp3": "audio/mpeg", ".mp4": "video/mp4",
+	".doc": "application/msword", ".json": "application/json", ".pdf": "application/pdf", ".rtf": "application/rtf",
+	".ppt": "application/vnd.ms-powerpoint", ".xls": "application/vnd.ms-excel", ".zip": "application/zip",
+	".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+	".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	".odp":  "application/vnd.oasis.opendocument.presentation", ".ods": "application/vnd.oasis.opendocument.spreadsheet",
+	".odt": "application/vnd.oasis.opendocument.text",
+	// base64 is not allowed for message/rfc822 (RFC 2046 section 5.2.1)
+	".eml": "application/octet-stream",
+}
+
+func mediaType(name string, content []byte) string {
+	t := mediaTypes[strings.ToLower(path.Ext(name))]
+	if t == "" {
+		t = http.DetectContentType(content)
+	}
+	if strings.HasPrefix(t, "text/") && !strings.Contains(t, ";") && utf8.Valid(content) {
+		t += "; charset=utf-8"
+	}
+	return t
+}
+
+// cidReference finds cid: at the beginning of an attribute or a CSS url().
+var cidReference = regexp.MustCompile(`(["'=(]\s*)cid:([^"'\s)>]*)`)
+
+// inlineName: what may stand in a cid: URL and in a Content-ID as it is (RFC 2392, RFC 5322 section 3.2.3).
+var inlineName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+// inlineFiles reads the inline files and completes the references to them: cid:logo.png becomes
+// cid:logo.png@HASH.mailblast, since a Content-ID is a message id and world-unique (RFC 2045 section 7).
+func (l *compiler) inlineFiles(set *templateSet, hash func() string) []attachment {
+	files := map[string]string{}
+	referred := map[string]bool{}
+	var names []string
+	var all []attachment
+	for i, file := range l.file.Inline {
+		key := fmt.Sprintf("inline[%d]", i)
+		content, ok := l.content(file)
+		a := newAttachment(file, content)
+		if first, twice := files[a.name]; twice {
+			l.find(l.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", text.Quoted(file), text.Quoted(first))))
+			continue
+		}
+		if !inlineName.MatchString(a.name) {
+			f := l.file.At(key, fmt.Sprintf("inline: %s cannot stand in a cid: address", text.Quoted(a.name)))
+			f.Hint = "rename the file: letters, digits, - and _ with single dots between"
+			l.find(f)
+		}
+		files[a.name] = file
+		names = append(names, a.name)
+		if ok {
+			all = append(all, a)
+		}
+	}
+	domain := "@" + hash()[:16] + ".mailblast"
+	for i := range all {
+		all[i].id = all[i].name + domain
+	}
+	set.texts(func(tree *parse.Tree, node *parse.TextNode) {
+		node.Text = cidReference.ReplaceAllFunc(node.Text, func(ref []byte) []byte {
+			name := string(ref[bytes.Index(ref, []byte("cid:"))+len("cid:"):])
+			referred[name] = true
+			if files[name] == "" {
+				hint := finding.DidYouMean(name, names)
+				if hint == "" {
+					hint = "list the file under inline:, and write its name out in the template"
+				}
+				file := strings.TrimSuffix(tree.ParseName, asHTML)
+				l.findAt(file, strings.Index(l.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
+				return ref
+			}
+			return append(bytes.Clone(ref), domain...)
+		})
+	})
+	for i, file := range l.file.Inline {
+		if name := path.Base(file); !referred[name] && files[name] == file {
+			f := l.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", text.Quoted(name)))
+			f.Hint = fmt.Sprintf(`refer to it, as in <img src="cid:%s">, or make it an attachment`, name)
+			l.find(f)
+		}
+	}
+	return all
+}

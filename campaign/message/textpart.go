@@ -1,0 +1,188 @@
+package message
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/inbucket/html2text"
+	nethtml "golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// A textConverter makes the text part from the HTML part, for one composer.
+//
+// Converting costs more than all the rest of a message, and nearly all of it would be the same work for each
+// recipient. So it is done once for each way through the template's conditions: the texts that were written make up
+// the HTML, a word stands for each value that is not blank, and what comes out is a skeleton into which the values are put. html/template
+// has escaped the values, so none of them can change the structure; unescaped they are the text, and inside the address
+// of a link they are percent-encoded already.
+//
+// The first message of a skeleton is also converted as a whole. When that gives another text, the template does something
+// that a skeleton cannot follow, and its messages are converted one by one.
+type textConverter struct {
+	word      string                 // in no template; begins the word that stands for a value
+	slow      bool                   // some texts of the template cannot be told from values
+	skeletons map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message
+	key       []byte
+}
+
+// A textPiece of a skeleton is a segment or, where that is nil, the value in that piece of the HTML.
+type textPiece struct {
+	seg   *segment
+	value int
+}
+
+// maxSkeletons bounds the memory for templates with very many ways through. Messages beyond are converted one by one.
+const maxSkeletons = 256
+
+func isBlank(value []byte) bool { return len(bytes.TrimSpace(value)) == 0 }
+
+// convert fills text with what page says.
+func (m *textConverter) convert(text, page *body) error {
+	text.reset()
+	if m.slow {
+		return m.convertWhole(text, page)
+	}
+	m.key = m.key[:0]
+	for _, p := range page.pieces {
+		id := -1
+		if p.seg != nil {
+			id = p.seg.id
+		} else if isBlank(page.source(p)) {
+			id = -2
+		}
+		m.key = append(m.key, byte(id), byte(id>>8), byte(id>>16))
+	}
+	skeleton, ok := m.skeletons[string(m.key)]
+	if !ok && len(m.skeletons) < maxSkeletons {
+		var err error
+		if skeleton, err = m.skeleton(page); err != nil {
+			return err
+		}
+		m.fill(text, page, skeleton)
+		ours := text.all()
+		text.reset()
+		if err := m.convertWhole(text, page); err != nil {
+			return err
+		}
+		if !slices.EqualFunc(bytes.Fields(ours), bytes.Fields(text.all()), bytes.Equal) {
+			skeleton = nil
+		}
+		m.skeletons[string(m.key)] = skeleton
+	}
+	if skeleton == nil {
+		text.reset()
+		return m.convertWhole(text, page)
+	}
+	text.reset()
+	m.fill(text, page, skeleton)
+	return nil
+}
+
+// convertWhole is the slow way: it converts one message as a whole.
+func (m *textConverter) convertWhole(text, page *body) error {
+	converted, err := plainText(string(page.all()))
+	if err != nil {
+		return err
+	}
+	_, err = text.Write([]byte(converted))
+	return err
+}
+
+func (m *textConverter) skeleton(page *body) ([]textPiece, error) {
+	var doc strings.Builder
+	for i, p := range page.pieces {
+		if source := page.source(p); p.seg != nil || isBlank(source) {
+			doc.Write(source)
+		} else {
+			fmt.Fprintf(&doc, "%s%dz", m.word, i)
+		}
+	}
+	converted, err := plainText(doc.String())
+	if err != nil {
+		return nil, err
+	}
+	skeleton := []textPiece{} // not nil, which has a meaning
+	for converted != "" {
+		before, rest, found := strings.Cut(converted, m.word)
+		if before != "" {
+			skeleton = append(skeleton, textPiece{seg: newSegment([]byte(before))})
+		}
+		if !found {
+			break
+		}
+		number, rest, _ := strings.Cut(rest, "z")
+		var i int
+		if _, err := fmt.Sscan(number, &i); err != nil || i >= len(page.pieces) {
+			return nil, nil // the word was changed: convert each message
+		}
+		skeleton = append(skeleton, textPiece{value: i})
+		converted = rest
+	}
+	return skeleton, nil
+}
+
+func (m *textConverter) fill(text, page *body, skeleton []textPiece) {
+	for _, t := range skeleton {
+		if t.seg != nil {
+			text.pieces = append(text.pieces, piece{seg: t.seg})
+			continue
+		}
+		value := page.source(page.pieces[t.value])
+		if bytes.IndexByte(value, '&') >= 0 {
+			value = []byte(html.UnescapeString(string(value)))
+		}
+		lo := len(text.own)
+		text.own = appendCollapsed(text.own, value)
+		text.pieces = append(text.pieces, piece{lo: lo, hi: len(text.own)})
+	}
+}
+
+// appendCollapsed appends a value with all white space between its words made one space, as HTML shows it.
+func appendCollapsed(dst, value []byte) []byte {
+	space := false
+	for _, c := range appendClean(nil, value) {
+		if c == '\n' || c == '\t' || c == ' ' {
+			space = true
+			continue
+		}
+		if space {
+			dst, space = append(dst, ' '), false
+		}
+		dst = append(dst, c)
+	}
+	if space {
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// strayed finds the space that html2text puts between the end of *bold* text or a link and the sign that follows it.
+var strayed = regexp.MustCompile(`([*)]) ([.,;:!?])`)
+
+// plainText converts HTML to text by html2text. Headings become paragraphs before: html2text underlines them in their
+// length, which differs between recipients. The rows of a table become blocks: most newsletters are laid out in tables,
+// and html2text puts all cells on one line.
+func plainText(page string) (string, error) {
+	doc, err := nethtml.Parse(strings.NewReader(page))
+	if err != nil {
+		return "", fmt.Errorf("make the text part from the HTML: %w (give a text: of its own)", err)
+	}
+	for n := range doc.Descendants() {
+		switch n.DataAtom {
+		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
+			n.DataAtom, n.Data = atom.P, "p"
+		case atom.Tr:
+			n.DataAtom, n.Data = atom.Div, "div"
+		}
+	}
+	text, err := html2text.FromHTMLNode(doc)
+	if err != nil {
+		return "", fmt.Errorf("make the text part from the HTML: %w (give a text: of its own)", err)
+	}
+	return strayed.ReplaceAllString(text, "$1$2"), nil
+}
