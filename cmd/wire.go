@@ -5,13 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,26 +34,12 @@ func composeFor(m *message.Compiled) func() sender.Compose {
 			if err != nil {
 				return mail.Message{}, fmt.Errorf("address %q in the queue: %w", j.Address, err)
 			}
-			if values, err = decodeFields(values[:0], j.Fields); err != nil {
+			if values, err = store.DecodeFields(values, j.Fields); err != nil {
 				return mail.Message{}, fmt.Errorf("fields of %s in the queue: %w", j.Address, err)
 			}
 			return composer.Compose(message.Recipient{Address: to, Values: values, MessageID: j.MessageID, Date: time.Now()})
 		}
 	}
-}
-
-// decodeFields appends the strings of a JSON list. Nearly all of them hold no escape, and are then taken as they are: it is
-// done for every message.
-func decodeFields(dst []string, list []byte) ([]string, error) {
-	plain := list
-	if bytes.IndexByte(plain, '\\') < 0 && len(plain) >= 4 && bytes.HasPrefix(plain, []byte(`["`)) && bytes.HasSuffix(plain, []byte(`"]`)) {
-		for field := range strings.SplitSeq(string(plain[2:len(plain)-2]), `","`) {
-			dst = append(dst, field)
-		}
-		return dst, nil
-	}
-	err := json.Unmarshal(list, &dst)
-	return dst, err
 }
 
 // A Transport dials one of a campaign's servers.

@@ -2,11 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"strings"
-	"unicode/utf8"
 
 	"mailblast/store"
 )
@@ -113,7 +110,7 @@ func (r *reader) add(b *batch, row store.Recipient) error {
 		r.values[at] = v
 	}
 	var err error
-	if r.list, err = appendList(r.list[:0], r.values); err != nil {
+	if r.list, err = store.EncodeFields(r.list[:0], r.values); err != nil {
 		return err
 	}
 	f := toSend
@@ -127,39 +124,4 @@ func (r *reader) add(b *batch, row store.Recipient) error {
 	b.fates = append(b.fates, f)
 	b.octets += len(row.Identity) + len(row.Address) + len(r.list) + len(row.Invalid)
 	return nil
-}
-
-// appendList appends values as the JSON list that json.Marshal makes of them, which takes three times as long where there is nothing to
-// escape.
-func appendList(b []byte, values []string) ([]byte, error) {
-	b = append(b, '[')
-	for i, v := range values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if isPlain(v) {
-			b = append(append(append(b, '"'), v...), '"')
-			continue
-		}
-		quoted, err := json.Marshal(v)
-		if err != nil {
-			return nil, err
-		}
-		b = append(b, quoted...)
-	}
-	return append(b, ']'), nil
-}
-
-// isPlain reports that nothing in a value has to be escaped in JSON, nor is by json.Marshal.
-func isPlain(v string) bool {
-	ascii := true
-	for i := range len(v) {
-		switch c := v[i]; {
-		case c < ' ', c == '"', c == '\\', c == '<', c == '>', c == '&':
-			return false
-		case c >= utf8.RuneSelf:
-			ascii = false
-		}
-	}
-	return ascii || utf8.ValidString(v) && !strings.Contains(v, "\u2028") && !strings.Contains(v, "\u2029")
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -75,6 +74,7 @@ func (s *Store) rerank(ctx context.Context, campaign int64, snap store.Snapshot,
 		rank float64
 	}
 	var batch []row
+	var stored []string
 	values := make([]string, len(position))
 	for last := int64(0); ; {
 		batch = batch[:0]
@@ -86,8 +86,8 @@ func (s *Store) rerank(ctx context.Context, campaign int64, snap store.Snapshot,
 			}
 			r := row{id: id}
 			if snap.Rank != nil {
-				var stored []string
-				if err := json.Unmarshal([]byte(fields), &stored); err != nil {
+				var err error
+				if stored, err = store.DecodeFields(stored, []byte(fields)); err != nil {
 					return fmt.Errorf("fields of row %d: %w", id, err)
 				}
 				for i, at := range position {

@@ -1,10 +1,8 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -758,21 +756,4 @@ func TestExpire(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Fields are kept as json.Marshal writes them, whether they need escaping or not.
-func FuzzAppendList(f *testing.F) {
-	for _, v := range []string{"", "Ada", "Zoë", `"`, `\`, "<&>", "\x00", "\x7f", "\u2028", "\xff", "a\nb"} {
-		f.Add(v, "London")
-	}
-	f.Fuzz(func(t *testing.T, a, b string) {
-		values := []string{a, b, a}
-		want, err := json.Marshal(values)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := appendList(nil, values); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%q, %v; want %q", got, err, want)
-		}
-	})
 }
