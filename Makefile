@@ -28,13 +28,14 @@ install: build ## install to $(PREFIX)/bin
 demo: build ## a thousand real SMTP deliveries to a test server, and a report
 	@BIN=$(BIN) sh testdata/demo.sh
 
-# Go passes testdata by; the programs in it are named.
-ALL := ./... ./testdata/bench ./testdata/crash
+# Go passes testdata by; the packages in it are named.
+TESTED := ./... ./testdata/crash ./testdata/e2e
+ALL := $(TESTED) ./testdata/bench
 
 .PHONY: test
 test: ## all tests, with the race detector
 	$(GO) vet $(ALL)
-	$(GO) test -race -timeout 9m ./... ./testdata/crash
+	$(GO) test -race -timeout 9m $(TESTED)
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -6,12 +6,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,17 +24,40 @@ import (
 	"mailblast/sender/sink"
 )
 
-// TestMain makes this test binary stand for the command wherever a test runs "mailblast".
-func TestMain(m *testing.M) {
+// TestMain builds mailblast, as the tests are built, and puts it where a test that runs "mailblast" finds it.
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
 	// The race detector lets a process that is at its end wait for a second, so that goroutines that are left over can still be seen to race.
 	// The tests run hundreds of commands, and a command has waited by then for all that works on its behalf.
 	if os.Getenv(raceOptions) == "" {
 		os.Setenv(raceOptions, "atexit_sleep_ms=20")
 	}
-	testscript.Main(m, map[string]func(){"mailblast": main})
+	bin, err := os.MkdirTemp("", "mailblast-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(bin)
+	args := []string{"build", "-o", bin + string(filepath.Separator), "mailblast"}
+	if raceDetector() {
+		args = slices.Insert(args, 1, "-race")
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go %q: %v\n%s", args, err, out)
+		return 1
+	}
+	os.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return m.Run()
 }
 
 const raceOptions = "GORACE"
+
+// raceDetector tells whether the tests run with it.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
 // The scripts run every command as a user does. They have some commands of their own:
 //
@@ -46,7 +69,7 @@ const raceOptions = "GORACE"
 //	waitport ADDRESS                                          wait until somebody listens there
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: "../script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_STATE_HOME", "")
@@ -60,13 +83,7 @@ func TestScripts(t *testing.T) {
 }
 
 // copyDemo lays the demo campaign at dir.
-func copyDemo(dir string) error {
-	sub, err := fs.Sub(demo, "testdata/demo")
-	if err != nil {
-		return err
-	}
-	return os.CopyFS(dir, sub)
-}
+func copyDemo(dir string) error { return os.CopyFS(dir, os.DirFS("../demo")) }
 
 var sinks sync.Map // of the scripts that run, by working folder
 
@@ -159,52 +176,6 @@ func await(ts *testscript.TestScript, ok func() bool) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("waited too long")
 		}
-	}
-}
-
-// The rooms know each other in one direction only (see the package comments).
-func TestImports(t *testing.T) {
-	const module = "mailblast/"
-	allowed := map[string][]string{ // besides main and cmd, which may import everything
-		"campaign":              {"campaign/finding", "campaign/list/address"},
-		"campaign/list":         {"campaign/finding", "campaign/list/address"},
-		"campaign/message":      {"campaign", "campaign/list", "campaign/finding", "campaign/list/address"},
-		"campaign/list/address": {},
-		"campaign/finding":      {},
-		"campaign/mail":         {},
-		"campaign/text":         {},
-		"store":                 {},
-		"store/sqlite":          {"store"},
-		"sender":                {"store", "sender/reply"},
-		"sender/smtp":           {"sender/reply"},
-		"sender/reply":          {},
-		"sender/sink":           {},
-	}
-	leaves := []string{"campaign/mail", "campaign/text"} // every room may import them
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := 0
-	for line := range strings.Lines(string(out)) {
-		words := strings.Fields(line)
-		room := strings.TrimPrefix(words[0], module)
-		if room == "mailblast" || room == "cmd" || strings.HasPrefix(room, "testdata/") {
-			continue
-		}
-		may, known := allowed[room]
-		if !known {
-			t.Errorf("%s is a new room: say here what it may import", room)
-		}
-		seen++
-		for _, path := range words[1:] {
-			if name, ours := strings.CutPrefix(path, module); ours && !slices.Contains(may, name) && !slices.Contains(leaves, name) {
-				t.Errorf("%s imports %s; it may import of ours: %v", room, name, may)
-			}
-		}
-	}
-	if seen != len(allowed) {
-		t.Errorf("go list shows %d of %d rooms:\n%s", seen, len(allowed), out)
 	}
 }
 

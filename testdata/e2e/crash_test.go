@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"os/exec"
@@ -9,7 +9,7 @@ import (
 // Every way to die, at least once; `make crash` does it three thousand times. See testdata/crash.
 func TestCrash(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "crash")
-	if out, err := exec.Command("go", "build", "-o", program, "./testdata/crash").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "mailblast/testdata/crash").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	out, err := exec.CommandContext(t.Context(), program, "-kills", "50", "-dir", t.TempDir()).CombinedOutput()

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package e2e
 
 import (
 	"bytes"
@@ -134,7 +134,7 @@ func (s *site) judge(w *witness, recipients []string) (doubt []string) {
 func faultLibrary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fault.so")
-	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-o", path, "testdata/fault/fault.c", "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-o", path, "../fault/fault.c", "-ldl").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return path
