@@ -77,10 +77,10 @@ type crashQueue struct {
 	*crasher
 }
 
-func (q crashQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
+func (q crashQueue) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
 	q.step("before-claim")
 	defer q.step("after-claim")
-	return q.Queue.Claim(ctx, n)
+	return q.Queue.Claim(ctx, w)
 }
 
 func (q crashQueue) Record(ctx context.Context, begin []store.Job, finish []store.Outcome) ([]store.Job, error) {
@@ -90,7 +90,7 @@ func (q crashQueue) Record(ctx context.Context, begin []store.Job, finish []stor
 	}
 	released := 0
 	for i := range finish {
-		if o := &finish[i]; o.State == store.Queued && !o.Counted && o.Code == 0 {
+		if o := &finish[i]; o.State == store.Queued && o.Kind == store.Plain && o.Code == 0 {
 			released++
 		}
 	}

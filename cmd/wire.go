@@ -230,9 +230,6 @@ func (a *app) drain(ctx context.Context, s store.Queue, lease store.Lease, f *ca
 	}
 	work, end := withGrace(a.work, ctx)
 	defer end()
-	if len(servers) == 1 {
-		lease.Over(servers[0].Name)
-	}
 	goal := counts.Pending()
 	if o.limit > 0 {
 		goal = min(goal, int64(o.limit))

@@ -135,11 +135,12 @@ func (l *lane) amend(answers []deadAnswer, believed bool) {
 	elsewhere := !believed && l.othersTake()
 	for _, a := range answers {
 		out := a.Outcome
-		out.Amends, out.Suppress = true, believed
+		out.Kind = store.Confirmed
 		if !believed {
 			if l.engine.opt.again(&out, time.Now(), 0); out.State == store.Failed {
 				continue
 			}
+			out.Kind = store.Revoked
 			if elsewhere {
 				out.Due = time.Now()
 			}

@@ -23,7 +23,9 @@ func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server s
 		out.State = store.Sent
 	case verdict == reply.Permanent:
 		out.State = store.Failed
-		out.Suppress = e.Class == reply.HardBounce // and not where only the message was refused
+		if e.Class == reply.HardBounce { // and not where only the message was refused
+			out.Kind = store.Bounced
+		}
 	case e.Quota > 0:
 		// Nobody is to fail because the quota of the day is used up.
 		out.State, out.Due = store.Queued, now.Add(min(e.Quota, quotaMost))
@@ -49,7 +51,7 @@ func (o *Options) again(out *store.Outcome, now time.Time, named time.Duration) 
 		out.State = store.Failed
 		return
 	}
-	out.State, out.Counted = store.Queued, true
+	out.State, out.Kind = store.Queued, store.Deferred
 	wait := backoff(out.Job.Attempt, o.BackoffMin, o.BackoffMax)
 	if named > wait || named > 0 && out.Job.Attempt == 1 {
 		wait = min(named, o.BackoffMax)

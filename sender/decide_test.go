@@ -54,11 +54,11 @@ func TestDecide(t *testing.T) {
 		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
 			j := store.Job{ID: 7, Attempt: c.attempt}
 			out, _, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
-			if want := c.stage != reply.Mail && c.text == "5.1.1 no such user"; out.Suppress != want {
-				t.Errorf("suppress %v, want %v", out.Suppress, want)
+			if want := c.stage != reply.Mail && c.text == "5.1.1 no such user"; out.Kind.Suppresses() != want {
+				t.Errorf("kind %d, suppresses: want %v", out.Kind, want)
 			}
-			if out.State != c.state || out.Counted != c.counted {
-				t.Errorf("%s, counted %v; want %s, %v", out.State, out.Counted, c.state, c.counted)
+			if out.State != c.state || (out.Kind == store.Deferred) != c.counted {
+				t.Errorf("%s, kind %d; want %s, counted %v", out.State, out.Kind, c.state, c.counted)
 			}
 			if out.Job.ID != 7 || out.Code != c.code || out.Status != "1.2.3" || out.Text != c.text || out.Server != "mx:25" {
 				t.Errorf("the reply is not kept: %+v", out)
@@ -87,8 +87,8 @@ func TestDecideDead(t *testing.T) {
 		{reply.Reply{Code: 550, Status: "5.1.1", Text: "closed on Sundays"}, store.Queued, false},
 		{reply.Reply{Code: 450, Text: "he left the club"}, store.Failed, true},
 	} {
-		if out, _, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Suppress != c.suppress {
-			t.Errorf("%s: %s, suppress %v; want %s, %v", c.r, out.State, out.Suppress, c.state, c.suppress)
+		if out, _, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Kind.Suppresses() != c.suppress {
+			t.Errorf("%s: %s, suppress %v; want %s, %v", c.r, out.State, out.Kind.Suppresses(), c.state, c.suppress)
 		}
 	}
 }

@@ -22,8 +22,8 @@ type domainQueue struct {
 	firsts int64
 }
 
-func (q domainQueue) Claim(ctx context.Context, n int) ([]store.Job, error) {
-	jobs, err := q.queue.Claim(ctx, n)
+func (q domainQueue) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
+	jobs, err := q.queue.Claim(ctx, w)
 	for i := range jobs {
 		of, before := int64(q.by), ""
 		if jobs[i].ID <= q.first {

@@ -81,8 +81,10 @@ func (w *worker) notBegun(t *task) {
 func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	now := time.Now()
 	out, verdict, scope := w.engine.opt.decide(t.Job, stage, r, w.lane.route.Name, now)
-	dead := out.Suppress
-	out.Suppress = false // until the server is believed
+	dead := out.Kind == store.Bounced
+	if dead {
+		out.Kind = store.Plain // until the server is believed
+	}
 	if stage != reply.Mail && r.Code != 421 {
 		w.failures = 0 // it does talk about recipients
 	}
@@ -118,7 +120,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	} else {
 		w.lane.pace.passed(t.offered, now, stage)
 	}
-	if out.State == store.Queued && !out.Counted && scope != reply.Recipient && !t.pinned && w.lane.othersTake() {
+	if out.State == store.Queued && out.Kind == store.Plain && scope != reply.Recipient && !t.pinned && w.lane.othersTake() {
 		out.Due = now // the recipient had no part in it
 	}
 	if !dead {

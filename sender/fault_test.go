@@ -22,13 +22,13 @@ type faulty struct {
 	pending         error
 }
 
-func (f *faulty) Claim(ctx context.Context, n int) ([]store.Job, error) {
+func (f *faulty) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
 	if f.claims++; f.claim != nil {
 		if err := f.claim(f.claims); err != nil {
 			return nil, err
 		}
 	}
-	return f.queue.Claim(ctx, n)
+	return f.queue.Claim(ctx, w)
 }
 
 func (f *faulty) Record(ctx context.Context, begin []store.Job, finish []store.Outcome) ([]store.Job, error) {

@@ -42,7 +42,7 @@ func (e *engine) feed() (err error) {
 		var jobs []store.Job
 		if n > 0 {
 			err = e.stubbornly(e.claim, func() (again bool, err error) {
-				jobs, err = e.queue.Claim(e.claim, n)
+				jobs, err = e.queue.Claim(e.claim, store.Want{N: n, Route: e.onlyRoute()})
 				return store.Transient(err), err
 			})
 			if err != nil && e.claim.Err() != nil {
@@ -102,7 +102,7 @@ func (e *engine) putAside(j store.Job, due time.Time) {
 
 // hand gives an admitted job to the workers; false: it was put back, as there are to be no more.
 func (e *engine) hand(j store.Job) bool {
-	if j.Server != "" && !e.goesAnywhere(j) {
+	if j.Pin != "" && !e.goesAnywhere(j) {
 		return true
 	}
 	select {

@@ -177,6 +177,14 @@ func (l *lane) works() {
 
 func (e *engine) isOneOfSeveral() bool { return len(e.lanes) > 1 }
 
+// onlyRoute is the name of the server that all messages go over; "" where there are several.
+func (e *engine) onlyRoute() string {
+	if e.isOneOfSeveral() {
+		return ""
+	}
+	return e.lanes[0].route.Name
+}
+
 // othersTake reports whether another server could take what this one does not.
 func (l *lane) othersTake() bool {
 	if !l.engine.isOneOfSeveral() {

@@ -24,7 +24,7 @@ const (
 
 // goesAnywhere gives a pinned job to its lane, or puts it back; true: every worker is the right one.
 func (e *engine) goesAnywhere(j store.Job) bool {
-	at := slices.IndexFunc(e.lanes, func(l *lane) bool { return l.route.Name == j.Server })
+	at := slices.IndexFunc(e.lanes, func(l *lane) bool { return l.route.Name == j.Pin })
 	switch {
 	case at < 0:
 		e.strand(j, "is not among the campaign's servers")
@@ -57,7 +57,7 @@ func (l *lane) leaves(j store.Job) bool {
 // strand puts a pinned job back for the next run.
 func (e *engine) strand(j store.Job, why string) {
 	e.lanesMu.Lock()
-	e.stranded[j.Server] = why
+	e.stranded[j.Pin] = why
 	e.lanesMu.Unlock()
 	e.done(j, service{}, false, untried)
 	e.returned.Add(1)

@@ -30,7 +30,7 @@ import (
 
 // Queue is what Run needs of a store.Lease. After an error of Record nothing of it was written.
 type Queue interface {
-	Claim(ctx context.Context, n int) ([]store.Job, error)
+	Claim(ctx context.Context, w store.Want) ([]store.Job, error)
 	Record(ctx context.Context, begin []store.Job, finish []store.Outcome) (kept []store.Job, err error)
 	Pending(ctx context.Context) (store.Counts, time.Time, error)
 }

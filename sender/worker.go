@@ -361,9 +361,9 @@ func (w *worker) prepare(j store.Job) *task {
 		return nil
 	}
 	w.turn = turn
-	t := &task{Job: j, Message: m, pass: w.pass, pinned: j.Server != ""}
+	t := &task{Job: j, Message: m, pass: w.pass, pinned: j.Pin != ""}
 	if w.engine.isOneOfSeveral() {
-		t.Server = w.lane.route.Name
+		t.Route = w.lane.route.Name
 	}
 	return t
 }

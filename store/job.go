@@ -62,26 +62,60 @@ type Job struct {
 	Owner     int64  // of the claim: a process's own number
 	Fields    []byte // JSON list of the CSV row's values, by position in Campaign.Columns
 	Attempt   int    // this one included, from 1
-	Server    string // claimed: the only one that may take it, as it may have the message; begun: the one that is about to, of several; "": any
+	Pin       string // the only server that may take it, as it may have the message already; "": any
+	Route     string // the server that it is about to leave over, where a run has several: whoever begins it says so
+}
+
+// A Want is what is to be claimed.
+type Want struct {
+	N     int    // rows at most
+	Route string // the server that all messages of the run go over; "": there are several, and Job.Route says which
 }
 
 // An Outcome ends a claim.
 type Outcome struct {
-	Job      Job
-	State    State
-	Due      time.Time // for Queued: not before
-	Counted  bool      // for Queued: this attempt counts; false when nothing was tried, or the server only throttled
-	Amends   bool      // it takes the place of an earlier outcome of the claim, by which the recipient was Failed
-	Suppress bool      // the address is dead by this reply: it goes on the suppression list, too
-	Code     int       // the server's reply; 0 when there was none
-	Status   string    // RFC 3463 enhanced status code
-	Text     string
-	Server   string
+	Job    Job
+	State  State
+	Kind   Kind
+	Due    time.Time // for Queued: not before
+	Code   int       // the server's reply; 0 when there was none
+	Status string    // RFC 3463 enhanced status code
+	Text   string
+	Server string
 }
+
+// A Kind is what an outcome means besides its state.
+type Kind int
+
+const (
+	// Plain ends the claim, and nothing else. Queued by it, the row was not tried, or the server only throttled: the attempt
+	// does not count.
+	Plain Kind = iota
+
+	// Deferred ends the claim with the row Queued for its next attempt: this one counts.
+	Deferred
+
+	// Bounced ends the claim with the row Failed. The address is dead by this reply: it goes on the suppression list, too.
+	Bounced
+
+	// Confirmed takes the place of an outcome by which the row is Failed since its claim, as the server is believed now: the
+	// address goes on the suppression list, too.
+	Confirmed
+
+	// Revoked takes the place of an outcome by which the row is Failed since its claim, as the server is not believed: the row
+	// is Queued for its next attempt, and this one counts.
+	Revoked
+)
+
+// Amends reports whether an outcome takes the place of an earlier one, in place of ending a claim.
+func (k Kind) Amends() bool { return k == Confirmed || k == Revoked }
+
+// Suppresses reports whether an outcome puts its recipient on the suppression list.
+func (k Kind) Suppresses() bool { return k == Bounced || k == Confirmed }
 
 // Attempts is how many count when the claim has ended.
 func (o *Outcome) Attempts() int {
-	if o.State == Queued && !o.Counted {
+	if o.State == Queued && o.Kind == Plain {
 		return o.Job.Attempt - 1
 	}
 	return o.Job.Attempt

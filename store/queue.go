@@ -74,10 +74,10 @@ type Loader interface {
 
 // A Drain is what the sender needs of a lease.
 type Drain interface {
-	// Claim takes up to n rows that are due (queued → claimed): the longest due first, and of those that were not tried yet
-	// the lowest rank, then in the order of the list. Rows on the suppression list become suppressed in place of being
-	// claimed, so that there may be fewer than n, or none, while more are due.
-	Claim(ctx context.Context, n int) ([]Job, error)
+	// Claim takes rows that are due (queued → claimed): the longest due first, and of those that were not tried yet the
+	// lowest rank, then in the order of the list. Rows on the suppression list become suppressed in place of being claimed,
+	// so that there may be fewer than are wanted, or none, while more are due.
+	Claim(ctx context.Context, w Want) ([]Job, error)
 
 	// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
 	// (claimed → sending). It returns the jobs of begin that this owner still held, without those that were put on the
@@ -94,10 +94,6 @@ type Keeper interface {
 	// Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
 	// uncounted; rows that were sending are in doubt.
 	Recover(ctx context.Context) (requeued, inDoubt int, err error)
-
-	// Over says that all messages go over one server, by its name. Without it the jobs of Record say over which they go.
-	// To be called before the first Claim.
-	Over(server string)
 
 	// Expire ends all rows that are queued: it is too late for them.
 	Expire(ctx context.Context) error

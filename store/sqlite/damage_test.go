@@ -28,7 +28,7 @@ func used(t *testing.T) (content []byte, recipients []store.Recipient, mayBeSent
 	}
 	jobs := claim(t, l, 250)
 	record(t, l, jobs[:200])
-	ends := map[int]store.Outcome{0: {State: store.Sent, Code: 250, Text: "ok"}, 1: {State: store.Failed, Code: 550}, 2: {State: store.InDoubt}, 3: {State: store.Queued, Counted: true, Due: time.Now()}}
+	ends := map[int]store.Outcome{0: {State: store.Sent, Code: 250, Text: "ok"}, 1: {State: store.Failed, Code: 550}, 2: {State: store.InDoubt}, 3: {State: store.Queued, Kind: store.Deferred, Due: time.Now()}}
 	var finish []store.Outcome
 	mayBeSent = map[string]bool{}
 	for i, r := range recipients {
@@ -72,7 +72,7 @@ func goOn(t *testing.T, path string, recipients []store.Recipient) (to []string,
 	if _, err := l.Load(t.Context(), snapshot, true, slicesNext(recipients)); err != nil {
 		return nil, false, err
 	}
-	jobs, err := l.Claim(t.Context(), 1000)
+	jobs, err := l.Claim(t.Context(), store.Want{N: 1000})
 	for _, j := range jobs {
 		to = append(to, j.Address)
 	}
@@ -180,7 +180,7 @@ func TestIndexOutOfStep(t *testing.T) {
 			t.Fatal(query, err)
 		}
 	}
-	if jobs, err := l.Claim(t.Context(), 3); err == nil || len(jobs) != 0 {
+	if jobs, err := l.Claim(t.Context(), store.Want{N: 3}); err == nil || len(jobs) != 0 {
 		t.Errorf("claimed what was sent: %+v, %v", jobs, err)
 	}
 	if requeued, doubt, err := l.Recover(t.Context()); err == nil || requeued+doubt > 0 {
@@ -224,7 +224,7 @@ func TestFlippedState(t *testing.T) {
 			return fmt.Errorf("recover: %w", err)
 		}
 		for {
-			jobs, err := l.Claim(t.Context(), 10)
+			jobs, err := l.Claim(t.Context(), store.Want{N: 10})
 			if err != nil {
 				return fmt.Errorf("claim: %w", err)
 			}
@@ -293,7 +293,7 @@ func TestNobodyWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	claim(t, l, 3)
-	if _, err := l.Claim(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, err := l.Claim(t.Context(), store.Want{N: 3}); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("got %v", err)
 	}
 }

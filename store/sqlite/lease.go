@@ -30,7 +30,7 @@ type Lease struct {
 	name  string
 	owner int64 // of the rows that this process holds; 0 before the first claim
 
-	only   string // the server that all messages go over; "": several
+	route  string // the server that all messages go over; "": several
 	pinned bool   // somebody may be pinned to a server: see pin.go
 
 	// Read from the campaign's row; zero until it exists.
@@ -204,14 +204,14 @@ func (l *Lease) setBack(ctx context.Context, now int64) error {
 		now, now, l.id, now, now)
 }
 
-// Claim takes up to n rows that are due: the longest due first, and of those that were not tried yet the lowest rank, then in the order
+// Claim takes rows that are due: the longest due first, and of those that were not tried yet the lowest rank, then in the order
 // of the list. Rows on the suppression list become suppressed in place of being
-// claimed, so that there may be fewer than n, or none, while more are due.
+// claimed, so that there may be fewer than are wanted, or none, while more are due.
 //
 // A claim need not be on the disk by itself: what follows from it is that a message may be begun, and the sync of that begin, which
 // comes behind it in the log, carries it along. Where begins are not synced (durability: process) the claim is, so that after a
 // power cut a row that reads queued was certainly not sent since.
-func (l *Lease) Claim(ctx context.Context, n int) ([]store.Job, error) {
+func (l *Lease) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
 	s := l.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,10 +223,10 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]store.Job, error) {
 	}
 	err := s.writeAs(ctx, durability, func(ctx context.Context) error {
 		now := millis(time.Now())
-		if owner == 0 {
+		if owner == 0 || l.route != w.Route {
 			// A number that no process has had or will have.
 			err := s.each(ctx, 1, func(row []driver.Value) error { owner, _ = row[0].(int64); return nil },
-				"INSERT INTO owner (campaign, boot, pid, since, server) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", l.id, bootID(), os.Getpid(), now, l.only)
+				"INSERT INTO owner (campaign, boot, pid, since, server) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", l.id, bootID(), os.Getpid(), now, w.Route)
 			if err != nil {
 				return err
 			}
@@ -238,7 +238,7 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]store.Job, error) {
 			}
 		}
 		delta := map[string]int64{}
-		places := make([]place, 0, max(n, 0))
+		places := make([]place, 0, max(w.N, 0))
 		// SQLite would look at the values of ?3 and ?5 when it makes its plan, were they alone there, and make a new one for every claim.
 		err := s.each(ctx, 6, func(row []driver.Value) error {
 			p := place{job: store.Job{Campaign: l.name, Owner: owner}}
@@ -266,11 +266,11 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]store.Job, error) {
 			return nil
 		}, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
 			WHERE id IN (SELECT id FROM job WHERE campaign = +?3 AND state = 'queued' AND due <= ?4 ORDER BY due, rank, id LIMIT ?5 + 0) AND state = 'queued'
-			RETURNING id, address, fields, attempt, due, rank`, owner, now, l.id, now, n)
+			RETURNING id, address, fields, attempt, due, rank`, owner, now, l.id, now, w.N)
 		if err != nil {
 			return err
 		}
-		if len(places) == 0 && n > 0 {
+		if len(places) == 0 && w.N > 0 {
 			return l.verifyIdle(ctx, now)
 		}
 		jobs = inOrder(places)
@@ -287,7 +287,7 @@ func (l *Lease) Claim(ctx context.Context, n int) ([]store.Job, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	l.owner = owner
+	l.owner, l.route = owner, w.Route
 	return jobs, nil
 }
 

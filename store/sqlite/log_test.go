@@ -443,7 +443,7 @@ func TestOpenWhileWritten(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		for {
-			jobs, err := l.Claim(t.Context(), 1)
+			jobs, err := l.Claim(t.Context(), store.Want{N: 1})
 			if err == nil && len(jobs) == 1 {
 				_, err = l.Record(t.Context(), jobs, nil)
 			}

@@ -75,7 +75,7 @@ func TestOrder(t *testing.T) {
 	load(t, l, by, scored("25", "20", "5"))
 	wantNames(t, claim(t, l, 2), "5", "20.0")
 	record(t, l, nil, store.Outcome{Job: first[0], State: store.Queued}, // as if it had not been claimed
-		store.Outcome{Job: first[1], State: store.Queued, Due: time.Now().Add(-time.Minute), Counted: true})
+		store.Outcome{Job: first[1], State: store.Queued, Due: time.Now().Add(-time.Minute), Kind: store.Deferred})
 	wantNames(t, claim(t, l, 2), "10", "25")
 	wantNames(t, claim(t, l, 10), "30", "none", "nil", "20")
 }

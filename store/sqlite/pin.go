@@ -14,10 +14,6 @@ import (
 // A pin is a row of its own, as hardly any recipient has one, and those that have none pay nothing for it: CROSS JOIN has SQLite begin with the
 // pins, and not with the million rows that are queued.
 
-// Over says that all messages go over one server, by its name. Without it the jobs of Record say over which they go. To be called
-// before the first Claim.
-func (l *Lease) Over(server string) { l.only = server }
-
 // pin pins those who are in doubt, inside the caller's transaction.
 func (l *Lease) pin(ctx context.Context) error {
 	n, err := l.store.changes(ctx, `INSERT INTO pinned (job, server) SELECT id, server FROM job WHERE campaign = ?1 AND state = 'in_doubt' AND server <> ''
@@ -36,7 +32,7 @@ func (l *Lease) hasPinned(ctx context.Context) (yes bool, err error) {
 // readPins gives jobs the servers that they are pinned to, inside the caller's transaction.
 func (l *Lease) readPins(ctx context.Context, jobs []store.Job) error {
 	for i := range jobs {
-		err := l.store.each(ctx, 1, func(row []driver.Value) error { jobs[i].Server, _ = row[0].(string); return nil },
+		err := l.store.each(ctx, 1, func(row []driver.Value) error { jobs[i].Pin, _ = row[0].(string); return nil },
 			"SELECT server FROM pinned WHERE job = ?1", jobs[i].ID)
 		if err != nil {
 			return err

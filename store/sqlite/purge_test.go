@@ -49,7 +49,7 @@ func purgeable(t *testing.T) (s *Store, gone, test *Lease) {
 		for _, j := range jobs {
 			o := store.Outcome{Job: j, State: store.Sent, Code: 250, Text: strings.Repeat("canary reply", j.Attempt), Server: "canary"}
 			if j.Attempt < 3 && j.ID%2 == 0 {
-				o.State, o.Counted, o.Due, o.Text = store.Queued, true, time.Now(), strings.Repeat("canary later ", 50)
+				o.State, o.Kind, o.Due, o.Text = store.Queued, store.Deferred, time.Now(), strings.Repeat("canary later ", 50)
 			}
 			ends = append(ends, o)
 		}

@@ -94,10 +94,10 @@ func (l *Lease) begin(ctx context.Context, jobs []store.Job, now int64, group in
 	for len(jobs) > 0 {
 		// Those of one statement have the same fence and the same server. Nearly all are at their first attempt.
 		first, n := jobs[0], 1
-		for n < min(group, len(jobs)) && jobs[n].Owner == first.Owner && jobs[n].Attempt == first.Attempt && jobs[n].Server == first.Server {
+		for n < min(group, len(jobs)) && jobs[n].Owner == first.Owner && jobs[n].Attempt == first.Attempt && jobs[n].Route == first.Route {
 			n++
 		}
-		args[0], args[1], args[2], args[3] = now, first.Server, first.Owner, first.Attempt
+		args[0], args[1], args[2], args[3] = now, first.Route, first.Owner, first.Attempt
 		for i := range groupMost { // the last one again and again, so that one statement is for all groups
 			args[4+i] = jobs[min(i, n-1)].ID
 		}
@@ -133,7 +133,7 @@ func (l *Lease) finish(ctx context.Context, group []store.Outcome, now int64, de
 	for i := range group {
 		o := &group[i]
 		query, args := finishJob, []any{string(o.State), millis(o.Due), o.Code, o.Status, o.Text, o.Server, o.Attempts(), now, o.Job.ID, o.Job.Attempt, o.Job.Owner}
-		if o.Amends {
+		if o.Kind.Amends() {
 			query, args = amendJob, args[:len(args)-1]
 		}
 		if err := s.exec(ctx, query, args...); err != nil {
@@ -159,11 +159,11 @@ func (l *Lease) finish(ctx context.Context, group []store.Outcome, now int64, de
 
 // finished writes what follows from an outcome, inside the caller's transaction.
 func (l *Lease) finished(ctx context.Context, o *store.Outcome, now int64, delta map[string]int64) error {
-	if o.Amends {
+	if o.Kind.Amends() {
 		delta[string(store.Failed)]--
 	}
 	delta[string(o.State)]++
-	if o.Suppress {
+	if o.Kind.Suppresses() {
 		if err := l.suppressBounced(ctx, o, now); err != nil {
 			return err
 		}

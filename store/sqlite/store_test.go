@@ -69,7 +69,13 @@ func loaded(t testing.TB, n int) (*Store, *Lease) {
 
 func claim(t testing.TB, l *Lease, n int) []store.Job {
 	t.Helper()
-	jobs, err := l.Claim(t.Context(), n)
+	return claimOver(t, l, "", n)
+}
+
+// claimOver claims for a run that has one server.
+func claimOver(t testing.TB, l *Lease, route string, n int) []store.Job {
+	t.Helper()
+	jobs, err := l.Claim(t.Context(), store.Want{N: n, Route: route})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +360,7 @@ func TestTransitions(t *testing.T) {
 		}, store.Counts{Sending: 1}},
 		{"deferred", func(t *testing.T, l *Lease, j store.Job) {
 			record(t, l, []store.Job{j})
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Due: later, Counted: true, Code: 451, Text: "later"})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Due: later, Kind: store.Deferred, Code: 451, Text: "later"})
 			if jobs := claim(t, l, 1); len(jobs) != 0 {
 				t.Error("claimed before it is due")
 			}
@@ -369,13 +375,13 @@ func TestTransitions(t *testing.T) {
 			}
 		}, store.Counts{Claimed: 1}},
 		{"deferred, due, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Counted: true})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred})
 			if jobs := claim(t, l, 1); len(jobs) != 1 || jobs[0].Attempt != 2 || jobs[0].MessageID != j.MessageID {
 				t.Errorf("%+v", jobs)
 			}
 		}, store.Counts{Claimed: 1}},
 		{"an old claim's begin", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Counted: true})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred})
 			claim(t, l, 1)
 			if kept := record(t, l, []store.Job{j}, sent(j)); len(kept) != 0 {
 				t.Error("the fence let an old claim through")
@@ -429,7 +435,7 @@ func TestTransitions(t *testing.T) {
 			record(t, l, nil, sent(j))
 		}, store.Counts{Sent: 1}},
 		{"deferred, suppressed, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Counted: true, Code: 451})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred, Code: 451})
 			suppress(t, l.store, "@example.com")
 			if jobs := claim(t, l, 1); len(jobs) != 0 {
 				t.Errorf("%+v", jobs)
@@ -439,7 +445,7 @@ func TestTransitions(t *testing.T) {
 			}
 		}, store.Counts{Suppressed: 1}},
 		{"bounced, retried, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Suppress: true})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
 			if n, err := l.Listed(t.Context(), store.Failed); n != 1 || err != nil {
 				t.Errorf("%d listed, %v", n, err)
 			}
@@ -447,7 +453,7 @@ func TestTransitions(t *testing.T) {
 			claim(t, l, 1)
 		}, store.Counts{Suppressed: 1}},
 		{"bounced, retried, removed from the list, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Suppress: true})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
 			retried(t, l, store.Failed, 1)
 			if removed, err := l.store.Unsuppress(t.Context(), []string{"user0@example.com", "nobody@example.com"}); err != nil || len(removed) != 1 {
 				t.Errorf("%v, %v", removed, err)
@@ -456,7 +462,7 @@ func TestTransitions(t *testing.T) {
 		}, store.Counts{Claimed: 1}},
 		{"an old claim's bounce", func(t *testing.T, l *Lease, j store.Job) {
 			j.Owner++
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Suppress: true})
+			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
 			if _, listed, err := l.store.Suppressed(t.Context(), "user0@example.com"); listed || err != nil {
 				t.Errorf("the fence let a suppression through, %v", err)
 			}
@@ -493,7 +499,7 @@ func TestLostClaimInGroup(t *testing.T) {
 	record(t, l, jobs[:3])
 	jobs[1].Attempt++ // as if this claim were older than the one that the queue knows
 	jobs[4].Owner++
-	suppressed := store.Outcome{Job: jobs[2], State: store.Failed, Suppress: true, Code: 550, Text: "no such user"} // writes to more than one row
+	suppressed := store.Outcome{Job: jobs[2], State: store.Failed, Kind: store.Bounced, Code: 550, Text: "no such user"} // writes to more than one row
 	kept := record(t, l, jobs[3:], store.Outcome{Job: jobs[0], State: store.Sent}, store.Outcome{Job: jobs[1], State: store.Sent}, suppressed)
 	if len(kept) != 2 || kept[0].ID != jobs[3].ID || kept[1].ID != jobs[5].ID {
 		t.Errorf("begun: %v", kept)
@@ -630,7 +636,7 @@ func TestOpenClosesToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := acquire(t, again, "test")
-		if _, err := l.Claim(t.Context(), 1); err != nil {
+		if _, err := l.Claim(t.Context(), store.Want{N: 1}); err != nil {
 			t.Fatal(err)
 		}
 		for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -740,7 +746,7 @@ func processorTime(b *testing.B) time.Duration {
 func TestExpire(t *testing.T) {
 	s, l := loaded(t, 5)
 	jobs := claim(t, l, 3)
-	record(t, l, nil, store.Outcome{Job: jobs[0], State: store.Queued, Due: time.Now().Add(time.Hour), Counted: true, Code: 451, Text: "later"},
+	record(t, l, nil, store.Outcome{Job: jobs[0], State: store.Queued, Due: time.Now().Add(time.Hour), Kind: store.Deferred, Code: 451, Text: "later"},
 		store.Outcome{Job: jobs[1], State: store.Sent, Code: 250})
 	if err := l.Expire(t.Context()); err != nil {
 		t.Fatal(err)

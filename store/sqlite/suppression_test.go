@@ -199,7 +199,7 @@ func TestBounceSuppresses(t *testing.T) {
 	s, l := loaded(t, 3)
 	jobs := claim(t, l, 3)
 	record(t, l, nil,
-		store.Outcome{Job: jobs[0], State: store.Failed, Suppress: true, Code: 550, Status: "5.1.1", Text: "no such user\nask postmaster", Server: "mx:25"},
+		store.Outcome{Job: jobs[0], State: store.Failed, Kind: store.Bounced, Code: 550, Status: "5.1.1", Text: "no such user\nask postmaster", Server: "mx:25"},
 		store.Outcome{Job: jobs[1], State: store.Failed, Code: 550, Status: "5.7.1", Text: "policy"})
 	all := listed(t, s)
 	if len(all) != 1 || all[0].Address != "user0@example.com" || all[0].Reason != "550 5.1.1 no such user ask postmaster" || all[0].Source != "test" || time.Since(all[0].Created) > time.Minute {

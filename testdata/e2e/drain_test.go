@@ -92,12 +92,12 @@ func (j *journal) Record(ctx context.Context, begin []store.Job, finish []store.
 	for _, o := range finish {
 		word := string(o.State)
 		switch {
-		case o.State == store.Queued && o.Counted:
+		case o.State == store.Queued && o.Kind != store.Plain:
 			word = "later"
 		case o.State == store.Queued:
 			word = "back"
 		}
-		if said := j.words[o.Job.Address]; o.Amends { // it takes the place of the one before
+		if said := j.words[o.Job.Address]; o.Kind.Amends() { // it takes the place of the one before
 			j.words[o.Job.Address] = said[:len(said)-1]
 		}
 		j.words[o.Job.Address] = append(j.words[o.Job.Address], word)
