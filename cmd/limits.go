@@ -10,6 +10,7 @@ import (
 
 	"mailblast/campaign"
 	"mailblast/sender"
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -99,11 +100,11 @@ func (l serverLimits) Return(ctx context.Context, u store.Unsent) error {
 }
 
 // domainLimits are the rates for recipients' domains, over all servers together, shared by everybody who sends over the first one.
-func domainLimits(s store.Queue, f *campaign.File) func(string) sender.Limits {
+func domainLimits(s store.Queue, f *campaign.File) func(string) pace.Reserver {
 	if len(f.Limits.PerDomain) == 0 {
 		return nil
 	}
-	return func(domain string) sender.Limits {
+	return func(domain string) pace.Reserver {
 		r, ok := f.Limits.RateFor(domain)
 		if !ok {
 			return nil

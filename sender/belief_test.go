@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -176,7 +177,7 @@ func TestBeliefEnds(t *testing.T) {
 			if err := run(q, s, o); err != nil && !errors.As(err, &stopped) {
 				t.Fatal(err)
 			}
-			sleep(context.Background(), o.withDefaults().BackoffMax, nil)
+			pace.Sleep(context.Background(), o.withDefaults().BackoffMax, nil)
 		}
 		if runs > 6 {
 			t.Errorf("it took %d runs", runs)

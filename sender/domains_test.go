@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailblast/campaign/mail"
+	"mailblast/sender/pace"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -33,6 +34,9 @@ func (q domainQueue) Claim(ctx context.Context, w store.Want) ([]store.Job, erro
 	}
 	return jobs, err
 }
+
+// atFirst is how many jobs of a domain the workers may have of which nothing is known.
+const atFirst = 2
 
 // begin begins a run. What it returns ends it, with whatever hangs, after which no row is held.
 func begin(t *testing.T, o setup, q domainQueue, s *server) (end func()) {
@@ -68,7 +72,7 @@ func TestOneDomainHangs(t *testing.T) {
 		end := begin(t, o, q, s)
 		time.Sleep(5 * time.Second)
 		// What was behind a message that hangs on the same connection waits with it.
-		if sent := o.Stats.Sent.Load(); sent < 900-2*windowFirst {
+		if sent := o.Stats.Sent.Load(); sent < 900-2*atFirst {
 			t.Errorf("%d of 900 were sent", sent)
 		}
 		hanging := 0
@@ -77,7 +81,7 @@ func TestOneDomainHangs(t *testing.T) {
 				hanging += n
 			}
 		}
-		if hanging > windowFirst {
+		if hanging > atFirst {
 			t.Errorf("%d messages hang", hanging)
 		}
 		end()
@@ -104,44 +108,11 @@ func TestSortedByDomain(t *testing.T) {
 				t.Errorf("%d rows are claimed", n)
 			}
 		}
-		if sent := o.Stats.Sent.Load(); sent < recipients-hanging-2*windowFirst {
+		if sent := o.Stats.Sent.Load(); sent < recipients-hanging-2*atFirst {
 			t.Errorf("%d of %d were sent", sent, recipients-hanging)
 		}
 		end()
 	})
-}
-
-// What a server answered makes room for one more of its domain. What was put back without an answer does not: a domain that hangs would
-// get ever more connections.
-func TestRoomForAnswers(t *testing.T) {
-	d := newDomains(Options{Stats: &Stats{}})
-	v := d.get("example.com")
-	admitted := func() (n int) {
-		for {
-			switch ok, err := d.admit(t.Context(), v, time.Now()); {
-			case err != nil:
-				t.Fatal(err)
-			case !ok:
-				return n
-			}
-			n++
-		}
-	}
-	if n := admitted(); n != windowFirst {
-		t.Errorf("%d were admitted at first", n)
-	}
-	d.done("example.com", service{}, false, untried)
-	if n := admitted(); n != 1 {
-		t.Errorf("%d were admitted for one that was put back", n)
-	}
-	d.done("example.com", service{time.Hour, 1}, false, store.Unsent{})
-	if n := admitted(); n != 1 {
-		t.Errorf("%d were admitted for one that was never answered", n)
-	}
-	d.done("example.com", service{time.Second, 1}, true, store.Unsent{})
-	if n := admitted(); n != 2 {
-		t.Errorf("%d were admitted for one that was answered", n)
-	}
 }
 
 // A countingQueue counts how often it is looked for what is due.
@@ -165,7 +136,7 @@ func TestHangsWithinItsRate(t *testing.T) {
 		defer cut()
 		done := make(chan error)
 		o := options(10)
-		o.DomainLimits = func(string) Limits { return limited(rows, store.Rate{N: 1, Per: time.Second}) }
+		o.DomainLimits = func(string) pace.Reserver { return limited(rows, store.Rate{N: 1, Per: time.Second}) }
 		go func() { done <- o.run(work, work, q, s) }()
 		time.Sleep(30 * time.Second)
 		before := q.looks.Load()
@@ -186,7 +157,7 @@ func TestDomainRate(t *testing.T) {
 		o := options(4)
 		at := map[string][]time.Time{}
 		o.Batch, o.PerDomain = 10, 3
-		o.DomainLimits = func(domain string) Limits {
+		o.DomainLimits = func(domain string) pace.Reserver {
 			if domain == "a.example" {
 				return spreadOut(store.Rate{N: 5, Per: time.Second})
 			}

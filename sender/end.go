@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mailblast/campaign/text"
+	"mailblast/sender/pace"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -24,7 +25,7 @@ func (w *worker) unsent(t *task) {
 
 // untried puts a message back for which there was leave, and gives the leave back.
 func (w *worker) untried(t *task) {
-	w.lane.pace.giveBack(t.pass, untried)
+	w.lane.pace.Return(t.pass, pace.Untried)
 	w.waits.CompareAndSwap(t, nil)
 	w.engine.putBack(t.Job)
 }
@@ -96,7 +97,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		out.Due = now
 		w.tooMuch(r)
 	case verdict == reply.Throttle:
-		pause, begun := w.lane.pace.throttled(t.offered, now, stage, r.String())
+		pause, begun := w.lane.pace.Throttled(t.offered, now, int(stage), r.String())
 		out.Due = now.Add(pause)
 		if begun {
 			w.lane.Log.Info("the server throttles", "pause", pause, "reply", r.String())
@@ -113,12 +114,12 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		w.ended++
 	}
 	if out.State != store.Sent {
-		w.lane.pace.giveBack(t.pass, refused)
+		w.lane.pace.Return(t.pass, pace.Refused)
 	}
-	if verdict == reply.Throttle || verdict == reply.Stop {
-		w.lane.pace.unclear(t.offered)
+	if verdict == reply.Throttle || verdict == reply.Stop || stage < reply.Rcpt {
+		w.lane.pace.Unclear(t.offered)
 	} else {
-		w.lane.pace.passed(t.offered, now, stage)
+		w.lane.pace.Passed(t.offered, now, int(stage))
 	}
 	if out.State == store.Queued && out.Kind == store.Plain && scope != reply.Recipient && !t.pinned && w.lane.othersTake() {
 		out.Due = now // the recipient had no part in it
@@ -144,11 +145,11 @@ func (e *engine) unhold() {
 
 // settle hands an outcome to the recorder and to whoever watches.
 func (w *worker) settle(out store.Outcome) {
-	back := refused
+	use := pace.Refused
 	if out.State == store.Sent || out.State == store.InDoubt {
-		back = store.Unsent{}
+		use = pace.Spent
 	}
-	w.engine.done(out.Job, w.served(out.Job), out.Code > 0, back)
+	w.engine.done(out.Job, w.served(out.Job), out.Code > 0, use)
 	switch out.State {
 	case store.Sent:
 		w.engine.opt.Stats.Sent.Add(1)

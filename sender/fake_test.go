@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mailblast/campaign/mail"
+	"mailblast/sender/pace"
 	"mailblast/sender/reply"
 	"mailblast/store"
 	"mailblast/store/sqlite"
@@ -78,7 +79,7 @@ func (q *queue) rows(t testing.TB, states ...store.State) map[string]store.Row {
 }
 
 // limited holds limits with the second handle, as another process would.
-func limited(q *queue, rates ...store.Rate) Limits {
+func limited(q *queue, rates ...store.Rate) pace.Reserver {
 	if len(rates) == 0 {
 		return nil
 	}
@@ -447,7 +448,7 @@ func (s *server) verify(q *queue, recipients int, want map[string]store.State) {
 }
 
 // spreadOut are limits of one run: messages at even distances.
-func spreadOut(r store.Rate) Limits {
+func spreadOut(r store.Rate) pace.Reserver {
 	gap := r.Per / time.Duration(r.N)
 	return &spread{gap: gap + gap/100, slack: gap / 100}
 }
@@ -460,7 +461,10 @@ type spread struct {
 
 func (s *spread) Reserve(context.Context, int) (store.Grant, error) {
 	now := time.Now()
-	from := later(s.next, now)
+	from := now
+	if s.next.After(from) {
+		from = s.next
+	}
 	s.next = from.Add(s.gap)
 	return store.Grant{N: 1, From: from, Slack: s.slack}, nil
 }

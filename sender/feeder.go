@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -14,7 +15,7 @@ import (
 func (e *engine) feed() (err error) {
 	defer close(e.jobs)
 	defer func() {
-		e.domains.clear(func(j store.Job) { e.takeBack([]store.Job{j}) })
+		e.domains.Clear(func(j store.Job) { e.takeBack([]store.Job{j}) })
 		if err == nil && e.claim.Err() == nil && e.offering.Err() != nil {
 			err = e.finish()
 		}
@@ -22,8 +23,8 @@ func (e *engine) feed() (err error) {
 	claimed := 0
 	for e.offering.Err() == nil {
 		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
-		e.domains.excuse(e.behind)
-		free, err := e.domains.release(e.offering, e.hand)
+		e.domains.Behind(e.behind)
+		free, err := e.domains.Release(e.offering, e.hand)
 		if err != nil {
 			return fmt.Errorf("limits of a domain: %w", err)
 		}
@@ -32,11 +33,11 @@ func (e *engine) feed() (err error) {
 			n = min(n, e.opt.Limit-claimed+int(e.returned.Load()))
 		}
 		limited := n <= 0
-		if e.domains.parked >= e.opt.Batch {
-			e.domains.shed(time.Now(), e.opt.Batch, e.upSince(), e.waiting(), e.putAside)
+		if e.domains.Parked() >= e.opt.Batch {
+			e.domains.Postpone(time.Now(), e.opt.Batch, e.upSince(), e.waiting(), e.putAside)
 		}
-		full := e.domains.parked+e.pinned() >= e.opt.Batch
-		if n = min(n, e.opt.Batch-e.domains.parked-e.pinned()); e.hasty {
+		full := e.domains.Parked()+e.pinned() >= e.opt.Batch
+		if n = min(n, e.opt.Batch-e.domains.Parked()-e.pinned()); e.hasty {
 			n = 0
 		}
 		var jobs []store.Job
@@ -63,25 +64,16 @@ func (e *engine) feed() (err error) {
 		e.held.Add(int64(len(jobs)))
 		asides := e.asides
 		for i, j := range jobs {
-			v := e.domains.get(j.Domain)
-			ok := false
-			if len(v.parked) == 0 { // else they would overtake
-				if ok, err = e.domains.admit(e.offering, v, time.Now()); err != nil {
-					e.takeBack(jobs[i:])
-					return fmt.Errorf("limits of a domain: %w", err)
-				}
-			}
+			admission, due, err := e.domains.Place(e.offering, j.Domain, j)
 			switch {
-			case ok:
-				if !e.hand(j) {
-					e.takeBack(jobs[i+1:])
-					return nil
-				}
-				v.recovered(time.Now())
-			case v.slow && len(v.parked) >= v.keep:
-				e.putAside(j, v.comeBack(time.Now()))
-			default:
-				e.domains.park(v, j)
+			case err != nil:
+				e.takeBack(jobs[i:])
+				return fmt.Errorf("limits of a domain: %w", err)
+			case admission == pace.Postponed:
+				e.putAside(j, due)
+			case admission == pace.Admitted && !e.hand(j):
+				e.takeBack(jobs[i+1:])
+				return nil
 			}
 		}
 		e.hasty = e.asides-asides == len(jobs)
@@ -94,7 +86,9 @@ const asidePause = 10 * time.Millisecond
 
 // putAside gives a job of a slow domain, or one that is pinned to a slow server, back to the queue for a while.
 func (e *engine) putAside(j store.Job, due time.Time) {
-	e.aside = later(e.aside, due)
+	if due.After(e.aside) {
+		e.aside = due
+	}
 	e.asides++
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
@@ -187,7 +181,7 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 			for _, w := range e.workers {
 				returned = w.returnUpcoming() || returned
 			}
-			if !returned && e.domains.parked == 0 { // some of what is parked may go now, or has to make room
+			if !returned && e.domains.Parked() == 0 { // some of what is parked may go now, or has to make room
 				continue
 			}
 		}
@@ -208,12 +202,12 @@ func (e *engine) upSince() (t time.Time) {
 }
 
 // waiting is how long messages to each domain wait for a server.
-func (e *engine) waiting() map[string]service {
-	all := map[string]service{}
+func (e *engine) waiting() map[string]pace.ServiceTime {
+	all := map[string]pace.ServiceTime{}
 	for _, w := range e.workers {
 		if t := w.waits.Load(); t != nil {
 			s := all[t.Domain]
-			s.add(service{time.Since(t.since), 1})
+			s.Add(pace.ServiceTime{Took: time.Since(t.since), N: 1})
 			all[t.Domain] = s
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -15,13 +16,13 @@ import (
 type Server struct {
 	Name                  string // for the record and the log
 	Transport             Transport
-	Weight                int     // its part of the messages, while it can; 0, for all servers: whoever is free takes the next one
-	Connections           int     // 1
-	MessagesPerConnection int     // 0: no limit
-	Pipeline              int     // messages under way at a time on a connection, where the server does chunking; 1
-	Limits                Limits  // nil: none, as fast as the server takes it
-	Rate                  float64 // messages a second that it was found to take before; 0: not known
-	Window                int     // connections that it was found to let in; 0: not known
+	Weight                int           // its part of the messages, while it can; 0, for all servers: whoever is free takes the next one
+	Connections           int           // 1
+	MessagesPerConnection int           // 0: no limit
+	Pipeline              int           // messages under way at a time on a connection, where the server does chunking; 1
+	Limits                pace.Reserver // nil: none, as fast as the server takes it
+	Rate                  float64       // messages a second that it was found to take before; 0: not known
+	Window                int           // connections that it was found to let in; 0: not known
 
 	// Learned is told what was found out, during the run too, so that one that is killed has learned something; nil: nobody is. After
 	// an error the run goes on.
@@ -44,8 +45,8 @@ type lane struct {
 	engine     *engine
 	route      Server
 	Log        *slog.Logger // says which server it is about, where there are several
-	pace       *pace
-	gate       *gate
+	pace       *pace.Limiter
+	window     *pace.Window
 	pinned     chan store.Job // to this server, of several
 	perSession atomic.Int64   // messages that the server was found to take in one session; 0: no limit was found
 	refusals   atomic.Int64   // replies that hit more than their recipient, since the last message that was sent
@@ -67,16 +68,23 @@ type absence struct {
 // downFor is how long a server that cannot be reached is left to itself while there are others.
 const downFor = time.Minute
 
-func newLane(e *engine, s Server) *lane {
+// holdMost is for how long a message waits for its server's time while another server could take it.
+const holdMost = time.Second
+
+func newLane(e *engine, s Server, oneOfSeveral bool) *lane {
 	s.Connections = max(s.Connections, 1)
-	return &lane{engine: e, route: s, pace: newPace(s, e.opt), gate: newGate(s), Log: e.opt.Log}
+	by := pace.Options{Open: e.opt.Open, Limits: s.Limits, Rate: s.Rate, Stay: e.opt.Wait}
+	if oneOfSeveral {
+		by.Hold = holdMost
+	}
+	return &lane{engine: e, route: s, pace: pace.NewLimiter(by), window: pace.NewWindow(s.Connections, s.Window, time.Now()), Log: e.opt.Log}
 }
 
 // stats are the lane's.
 func (l *lane) stats() ServerStats {
 	l.engine.lanesMu.Lock()
 	defer l.engine.lanesMu.Unlock()
-	return ServerStats{Name: l.route.Name, Sent: l.sent.Load(), Rate: l.pace.found(), Window: l.gate.found(), Out: l.absence.why}
+	return ServerStats{Name: l.route.Name, Sent: l.sent.Load(), Rate: l.pace.Found(), Window: l.window.Found(), Out: l.absence.why}
 }
 
 const (
@@ -89,7 +97,7 @@ const (
 func (l *lane) tell(ctx context.Context) {
 	told := ServerStats{Rate: l.route.Rate, Window: l.route.Window}
 	var last time.Time
-	for sleep(ctx, tellPoll, nil) == nil {
+	for pace.Sleep(ctx, tellPoll, nil) == nil {
 		now := l.stats()
 		if now.news(told) && time.Since(last) >= tellPause {
 			last = time.Now()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailblast/campaign/mail"
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -76,7 +77,7 @@ func TestLeaveGoesBack(t *testing.T) {
 		o := options(4)
 		hourly := limits{q.second, store.Allowance{Rates: []store.Rate{{N: 100, Per: time.Hour}}}}
 		domain := domainLimits{hourly, "example.com"}
-		o.Batch, o.Limits, o.DomainLimits = 30, hourly, func(string) Limits { return domain }
+		o.Batch, o.Limits, o.DomainLimits = 30, hourly, func(string) pace.Reserver { return domain }
 		claim, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var composed atomic.Int32
@@ -94,7 +95,7 @@ func TestLeaveGoesBack(t *testing.T) {
 		if err := o.run(context.Background(), claim, q, s); !errors.As(err, &stop) {
 			t.Fatal(err)
 		}
-		for _, l := range []Limits{hourly, domain} {
+		for _, l := range []pace.Reserver{hourly, domain} {
 			left := 0
 			for {
 				g, err := l.Reserve(t.Context(), 50)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -59,7 +60,7 @@ func (e *engine) strand(j store.Job, why string) {
 	e.lanesMu.Lock()
 	e.stranded[j.Pin] = why
 	e.lanesMu.Unlock()
-	e.done(j, service{}, false, untried)
+	e.done(j, pace.ServiceTime{}, false, pace.Untried)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: time.Now().Add(e.opt.Wait + strandedFor)})
 }
@@ -91,7 +92,7 @@ func (e *engine) pinned() (n int) {
 
 // pinAside gives a job that waits for its lane back to the queue for a moment.
 func (e *engine) pinAside(j store.Job) {
-	e.done(j, service{}, false, untried)
+	e.done(j, pace.ServiceTime{}, false, pace.Untried)
 	e.putAside(j, time.Now().Add(pinnedAside))
 }
 

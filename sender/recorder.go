@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -205,6 +206,6 @@ func (e *engine) stubbornly(ctx context.Context, write func() (again bool, err e
 			return err
 		}
 		e.opt.Log.Warn("the queue cannot be written, trying again", "error", err)
-		_ = sleep(ctx, time.Second<<try, nil)
+		_ = pace.Sleep(ctx, time.Second<<try, nil)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"mailblast/campaign/mail"
+	"mailblast/sender/pace"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -66,7 +67,7 @@ type Options struct {
 	BackoffMin   time.Duration                               // until the second attempt, then doubled; 1m
 	BackoffMax   time.Duration                               // 4h
 	PerDomain    int                                         // messages to one domain of recipients at a time; 0: no limit but what is found
-	DomainLimits func(domain string) Limits                  // nil: none
+	DomainLimits func(domain string) pace.Reserver           // nil: none
 	Wait         time.Duration                               // how long to stay for recipients that are due later
 	Open         func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
 	Limit        int                                         // at most so many messages are tried; 0: no limit
@@ -113,17 +114,18 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
 	e := &engine{
 		opt: o, queue: q, work: work, claim: claim, cancel: cancel,
-		settled: make(chan struct{}, 1), domains: newDomains(o), turns: turns{changed: make(chan struct{})}, stranded: map[string]string{},
+		settled: make(chan struct{}, 1), turns: turns{changed: make(chan struct{})}, stranded: map[string]string{},
 	}
+	e.domains = pace.NewDomains[store.Job](o.PerDomain, o.DomainLimits, func() int { return int(o.Stats.Connections.Load()) })
 	e.offering, e.enough = context.WithCancelCause(claim)
 	defer e.enough(nil)
 	e.recorder = newRecorder(e)
 
 	for _, s := range servers {
-		l := newLane(e, s)
+		l := newLane(e, s, len(servers) > 1)
 		e.lanes = append(e.lanes, l)
 		if len(servers) > 1 {
-			l.pace.hold, l.Log = holdMost, l.Log.With("server", l.route.Name)
+			l.Log = l.Log.With("server", l.route.Name)
 			l.pinned = make(chan store.Job, max(1, o.Batch/2/len(servers)))
 		}
 		for range l.route.Connections {
@@ -166,9 +168,9 @@ func Run(work, claim context.Context, q Queue, servers []Server, o Options) erro
 	var returned error
 	for _, l := range e.lanes {
 		o.Stats.Servers = append(o.Stats.Servers, l.stats())
-		returned = errors.Join(returned, l.pace.end(context.WithoutCancel(work)))
+		returned = errors.Join(returned, l.pace.End(context.WithoutCancel(work)))
 	}
-	returned = errors.Join(returned, e.domains.end(context.WithoutCancel(work)))
+	returned = errors.Join(returned, e.domains.End(context.WithoutCancel(work)))
 	if fatal := e.recorder.failed; fatal != nil {
 		return fatal
 	}
@@ -225,7 +227,7 @@ type engine struct {
 	held        atomic.Int64              // jobs claimed whose outcome is not recorded yet
 	returned    atomic.Int64              // jobs put back untried
 	firstUp     atomic.Pointer[time.Time] // since when there are sessions, if there are
-	domains     *domains
+	domains     *pace.Domains[store.Job]
 	aside       time.Time         // when the last of what was put aside is due,
 	asides      int               // how many were,
 	hasty       bool              // and whether the last claim brought nothing else; touched by the feeder only, all three
@@ -253,9 +255,9 @@ func (e *engine) release() {
 	e.releasePinned(e.putBack)
 }
 
-// done notes that the workers have one job less, as domains.done does, and wakes the feeder if it has another one for that.
-func (e *engine) done(j store.Job, by service, answered bool, back store.Unsent) {
-	if e.domains.done(j.Domain, by, answered, back) {
+// done notes that the workers have one job less, as pace.Domains.Done does, and wakes the feeder if it has another one for that.
+func (e *engine) done(j store.Job, by pace.ServiceTime, answered bool, use pace.Use) {
+	if e.domains.Done(j.Domain, by, answered, use) {
 		select {
 		case e.settled <- struct{}{}:
 		default:
@@ -265,7 +267,7 @@ func (e *engine) done(j store.Job, by service, answered bool, back store.Unsent)
 
 // putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
 func (e *engine) putBack(j store.Job) {
-	e.done(j, service{}, false, untried)
+	e.done(j, pace.ServiceTime{}, false, pace.Untried)
 	e.returned.Add(1)
 	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

@@ -108,11 +108,11 @@ func (w *worker) refused(err error) bool {
 	}
 	w.inside = false
 	now := time.Now()
-	if w.lane.gate.refuse(now); w.lane.up.Load() > 0 {
+	if w.lane.window.Refuse(now); w.lane.up.Load() > 0 {
 		w.lane.Log.Info("the server lets in no more connections", "open", w.lane.up.Load(), "reply", e.Reply.String())
 		return true
 	}
-	if pause, begun := w.lane.pace.throttled(now, now, e.Stage, e.Reply.String()); begun {
+	if pause, begun := w.lane.pace.Throttled(now, now, int(e.Stage), e.Reply.String()); begun {
 		w.lane.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
 	}
 	return true
@@ -163,6 +163,6 @@ func (w *worker) tooMuch(r reply.Reply) {
 		return
 	}
 	w.inside = false
-	w.lane.gate.refuse(time.Now())
+	w.lane.window.Refuse(time.Now())
 	w.lane.Log.Info("the server wants fewer connections", "reply", r.String())
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailblast/campaign/mail"
+	"mailblast/sender/pace"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -37,8 +38,8 @@ type worker struct {
 	ended    int         // those of them to whose end the server has replied
 	under    []*task     // pushed over it and not answered, the oldest first
 	over     bool        // the server wants no more of the session
-	inside   bool        // the gate: it may have a session
-	pass     pass        // for the message that is composed next
+	inside   bool        // the window: it may have a session
+	pass     pace.Permit // for the message that is composed next
 	failures int         // of the server in a row
 
 	sentBefore int64 // messages that all workers of the server had sent when the failures began
@@ -49,7 +50,7 @@ type task struct {
 	store.Job
 	mail.Message
 	kept    chan bool // brings the recorder's answer to its begin; nil before that was asked for
-	pass    pass
+	pass    pace.Permit
 	offered time.Time
 	since   time.Time            // when the server had nothing else to answer before it
 	pinned  bool                 // no other server may take it
@@ -82,13 +83,13 @@ func (w *worker) start() (*task, bool) {
 	if w.failures > 0 && w.sleep(backoff(w.failures, 500*time.Millisecond, time.Minute), nil) != nil {
 		return nil, false
 	}
-	if w.inside = w.inside || w.lane.gate.enter(time.Now()); !w.inside {
+	if w.inside = w.inside || w.lane.window.Enter(time.Now()); !w.inside {
 		w.returnUpcoming()
 		return nil, w.sleep(gatePoll, nil) == nil
 	}
 	t := w.upcoming.Swap(nil)
-	if t != nil && !w.lane.pace.holds(t.pass) {
-		w.lane.pace.giveBack(t.pass, untried)
+	if t != nil && !w.lane.pace.Holds(t.pass) {
+		w.lane.pace.Return(t.pass, pace.Untried)
 		if !w.mayOffer(t.Job) {
 			return nil, true
 		}
@@ -144,7 +145,7 @@ func (w *worker) send(current *task) *task {
 	if w.room() > 0 && w.engine.claim.Err() == nil {
 		if next = w.upcoming.Swap(nil); next == nil {
 			next = w.next()
-		} else if !w.lane.pace.holds(next.pass) {
+		} else if !w.lane.pace.Holds(next.pass) {
 			w.upcoming.Store(next) // for when it may be offered again
 			next = nil
 		}
@@ -229,13 +230,13 @@ func (w *worker) await(t *task) {
 }
 
 // served is what the server did for a job that has ended.
-func (w *worker) served(j store.Job) service {
+func (w *worker) served(j store.Job) pace.ServiceTime {
 	t := w.waits.Load()
 	if t == nil || t.ID != j.ID {
-		return service{}
+		return pace.ServiceTime{}
 	}
 	w.waits.Store(nil)
-	return service{time.Since(t.since), 1}
+	return pace.ServiceTime{Took: time.Since(t.since), N: 1}
 }
 
 // sleep sleeps for d unless it is woken or offering ends. A session that would be idle for too long meanwhile is closed.
@@ -243,7 +244,7 @@ func (w *worker) sleep(d time.Duration, woken <-chan struct{}) error {
 	if d > idleMost {
 		w.hangUp()
 	}
-	return sleep(w.engine.offering, d, woken)
+	return pace.Sleep(w.engine.offering, d, woken)
 }
 
 // take waits for a job. A session that has nothing to do for a while is closed.
@@ -281,7 +282,7 @@ func (w *worker) take() (store.Job, bool) {
 // while, and else nobody offers any more over this server.
 func (w *worker) mayOffer(j store.Job) bool {
 	var err error
-	if w.pass, err = w.lane.pace.wait(w.engine.offering, w.sleepForLimits, int(w.engine.held.Load())); err == nil {
+	if w.pass, err = w.lane.pace.Wait(w.engine.offering, w.sleepForLimits, int(w.engine.held.Load())); err == nil {
 		return true
 	}
 	w.engine.putBack(j)
@@ -291,13 +292,13 @@ func (w *worker) mayOffer(j store.Job) bool {
 
 // noLeave draws what follows from it that nothing may be offered for longer than a message waits.
 func (w *worker) noLeave(err error) {
-	var stop *StopError
-	var later laterError
+	var early *pace.NotBeforeError
+	var delay pace.DelayError
 	switch {
-	case errors.As(err, &stop):
-		w.lane.retire(stop, stop.Until, w.engine.enough)
-	case errors.As(err, &later):
-		w.sleepForLimits(time.Duration(later), nil)
+	case errors.As(err, &early):
+		w.lane.retire(&StopError{Reason: early.Error(), Until: early.Until}, early.Until, w.engine.enough)
+	case errors.As(err, &delay):
+		w.sleepForLimits(time.Duration(delay), nil)
 	case w.engine.offering.Err() == nil:
 		w.engine.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
@@ -321,7 +322,7 @@ func (w *worker) next() *task {
 		return nil
 	}
 	var ok bool
-	if w.pass, ok = w.lane.pace.now(w.engine.offering, int(w.engine.held.Load())); !ok {
+	if w.pass, ok = w.lane.pace.Try(w.engine.offering, int(w.engine.held.Load())); !ok {
 		w.lane.turnBack()
 		return nil
 	}
@@ -338,7 +339,7 @@ func (w *worker) next() *task {
 	default:
 	}
 	w.lane.turnBack()
-	w.lane.pace.giveBack(w.pass, untried)
+	w.lane.pace.Return(w.pass, pace.Untried)
 	return nil
 }
 
@@ -356,7 +357,7 @@ func (w *worker) prepare(j store.Job) *task {
 	turn := (w.turn + 1) % len(w.compose)
 	m, err := w.compose[turn](j)
 	if err != nil {
-		w.lane.pace.giveBack(w.pass, untried)
+		w.lane.pace.Return(w.pass, pace.Untried)
 		w.settle(store.Outcome{Job: j, State: store.Failed, Text: "not sent: " + err.Error()})
 		return nil
 	}

@@ -1,4 +1,4 @@
-package sender
+package pace
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"mailblast/sender/reply"
 )
 
 // A server that counts by the connection is no slower than others, though it throttles one connection while the others could go on: the
@@ -21,13 +19,13 @@ func TestLine(t *testing.T) {
 		for _, burst := range []float64{1, 5} {
 			t.Run(fmt.Sprint(rate, " a second, ", burst, " at once"), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					p := newPace(Server{}, Options{Wait: time.Hour})
+					p := NewLimiter(Options{Stay: time.Hour})
 					server := perConnection(func() limiter { return tokenBucket(rate/connections, burst) })
 					start := time.Now()
 					ctx, cancel := context.WithTimeout(t.Context(), length)
 					defer cancel()
 					asleep := func(d time.Duration, woken <-chan struct{}) error {
-						return sleep(ctx, d+rand.N(time.Millisecond), woken)
+						return Sleep(ctx, d+rand.N(time.Millisecond), woken)
 					}
 					var s simulation
 					var mu sync.Mutex
@@ -35,7 +33,7 @@ func TestLine(t *testing.T) {
 					for c := range connections {
 						working.Go(func() {
 							for {
-								if _, err := p.wait(ctx, asleep, 1); err != nil {
+								if _, err := p.Wait(ctx, asleep, 1); err != nil {
 									return
 								}
 								offered := time.Now()
@@ -45,9 +43,9 @@ func TestLine(t *testing.T) {
 								time.Sleep(10*time.Millisecond + rand.N(5*time.Millisecond))
 								now := time.Now()
 								if taken {
-									p.passed(offered, now, reply.Dot)
+									p.Passed(offered, now, 2)
 								} else {
-									p.throttled(offered, now, reply.Mail, "too fast")
+									p.Throttled(offered, now, 1, "too fast")
 								}
 								mu.Lock()
 								s.count(taken, now.Sub(start))

@@ -1,4 +1,4 @@
-package sender
+package pace
 
 import "slices"
 

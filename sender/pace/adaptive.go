@@ -1,8 +1,7 @@
-package sender
+package pace
 
 import (
 	"math"
-	"sync"
 	"time"
 )
 
@@ -251,84 +250,6 @@ func (a *adaptive) throttle(offered, now time.Time) (pause time.Duration, begun 
 	}
 	a.refused, a.until, a.probing = now, now.Add(a.pause), time.Time{}
 	return a.pause, true
-}
-
-// A window is how many connections may be open at a time. A server that refuses one more has as many as it lets in; once in a
-// while one more is tried.
-type window struct {
-	most, size int
-	step       time.Duration // until the next one is tried; doubled each time that it is refused
-	next       time.Time
-}
-
-const (
-	stepMin  = 30 * time.Second
-	stepMost = 30 * time.Minute
-)
-
-func newWindow(most int) *window { return &window{most: most, size: most} }
-
-// allowed is how many connections may be open.
-func (w *window) allowed(now time.Time) int {
-	if w.size < w.most && !now.Before(w.next) {
-		w.size++
-		w.next = now.Add(w.step)
-	}
-	return w.size
-}
-
-// refuse notes that the server let in no more than those that are open.
-func (w *window) refuse(open int, now time.Time) {
-	if size := max(open, 1); size < w.size {
-		w.size = size
-		w.step = min(max(2*w.step, stepMin), stepMost)
-	}
-	w.next = now.Add(w.step)
-}
-
-// A gate lets workers have connections, as many as the server does. It may be used by all goroutines.
-type gate struct {
-	mu     sync.Mutex
-	window *window
-	inside int // workers that may have one
-}
-
-func newGate(s Server) *gate {
-	w := newWindow(s.Connections)
-	if s.Window > 0 && s.Window < w.size {
-		w.size, w.step = s.Window, stepMin
-		w.next = time.Now().Add(w.step)
-	}
-	return &gate{window: w}
-}
-
-// enter lets in one more, if there may be.
-func (g *gate) enter(now time.Time) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.inside >= g.window.allowed(now) {
-		return false
-	}
-	g.inside++
-	return true
-}
-
-// refuse counts one less: the server lets in no more than those that are left.
-func (g *gate) refuse(now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inside--
-	g.window.refuse(g.inside, now)
-}
-
-// found is how many connections the server lets in; 0: as many as were asked for.
-func (g *gate) found() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.window.size == g.window.most {
-		return 0
-	}
-	return g.window.size
 }
 
 func seconds(s float64) time.Duration {
