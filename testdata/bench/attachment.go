@@ -12,13 +12,10 @@ const attachedSize = 1_000_000
 // attachment is the table of messages that are the same for everybody but for a few lines.
 func (b *bench) attachment(ctx context.Context, n int) error {
 	dir := filepath.Join(b.dir, "attachment")
-	if err := writeCampaign(dir, noise(attachedSize)); err != nil {
+	if err := writeCampaign(dir, variant{attached: noise(attachedSize)}); err != nil {
 		return err
 	}
-	senders := []sender{
-		{name: "mailblast", command: b.sendCommand(dir)},
-		{name: "bare pipelining client", command: b.child("client-bare", dir)},
-	}
+	senders := b.pair(relay{}, dir, "client-bare")
 	costs, err := b.rounds(ctx, senders, func(sender) int { return n }, 0)
 	if err != nil {
 		return err

@@ -73,18 +73,26 @@ func noise(size int) []byte {
 	return b
 }
 
-// writeCampaign writes what the senders read: the campaign, with an attachment unless it is empty, and the same as a message that
-// is ready to go.
-func writeCampaign(dir string, attached []byte) error {
+// A variant is what a campaign has that is not the usual one.
+type variant struct {
+	attached []byte // an attachment; empty: none
+	starttls bool   // it asks for STARTTLS, and trusts what the server writes to authorityFile
+}
+
+// writeCampaign writes what the senders read: the campaign, and the same as a message that is ready to go.
+func writeCampaign(dir string, v variant) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	html := newsletter()
 	campaign, parts := campaignFile, ""
-	if len(attached) > 0 {
+	if v.starttls {
+		campaign = strings.Replace(campaign, "security: none\n", "security: starttls\n  ca_file: "+authorityFile+"\n", 1)
+	}
+	if len(v.attached) > 0 {
 		campaign += "attachments: [catalogue.bin]\n"
 		var lines strings.Builder
-		for text := base64.StdEncoding.EncodeToString(attached); text != ""; text = text[min(76, len(text)):] {
+		for text := base64.StdEncoding.EncodeToString(v.attached); text != ""; text = text[min(76, len(text)):] {
 			lines.WriteString(text[:min(76, len(text))] + "\n")
 		}
 		parts = "--next\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n" + lines.String()
@@ -93,7 +101,7 @@ func writeCampaign(dir string, attached []byte) error {
 		"Date: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <1@example.com>\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=next\n\n"+
 		"--next\nContent-Type: text/plain; charset=utf-8\n\n"+plainText+"--next\nContent-Type: text/html; charset=utf-8\n\n"+html+parts+"--next--\n"), "\n", "\r\n")
 	for name, content := range map[string]string{
-		"campaign.yaml": campaign, "newsletter.html": html, "newsletter.txt": plainText, "message.eml": message, "catalogue.bin": string(attached),
+		"campaign.yaml": campaign, "newsletter.html": html, "newsletter.txt": plainText, "message.eml": message, "catalogue.bin": string(v.attached),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 			return err

@@ -17,7 +17,9 @@ import (
 
 // clients run in a process of their own, which is this program with one of these names as its first argument; then come
 // ADDRESS MESSAGES CONNECTIONS FOLDER, where the folder holds the campaign.
-var clients = map[string]func(args []string) error{"client-bare": bareClient, "client-pushing": pushingClient, "client-simple-mail": simpleMailClient}
+var clients = map[string]func(args []string) error{
+	"client-bare": bareClient, "client-bare-tls": bareTLSClient, "client-pushing": pushingClient, "client-simple-mail": simpleMailClient,
+}
 
 // each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no more.
 func each(args []string, work func(take func() (i int, more bool)) error) error {
@@ -44,6 +46,18 @@ func each(args []string, work func(take func() (i int, more bool)) error) error 
 // bareClient is the bound of what a client can do over these connections: one message, made beforehand, sent again and again;
 // the end of each and the envelope of the next are one write (RFC 2920 section 3.1).
 func bareClient(args []string) error {
+	return bare(args, func(conn net.Conn, _ *bufio.Reader) (net.Conn, error) { return conn, nil })
+}
+
+// bareTLSClient is the same bound with STARTTLS, on a server that wrote its certificate to the folder.
+func bareTLSClient(args []string) error {
+	return bare(args, func(conn net.Conn, in *bufio.Reader) (net.Conn, error) {
+		return startTLS(conn, in, filepath.Join(args[3], authorityFile))
+	})
+}
+
+// bare is the loop of the bare clients; secure makes a connection, on which EHLO was said, what the messages go over.
+func bare(args []string, secure func(net.Conn, *bufio.Reader) (net.Conn, error)) error {
 	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
 	if err != nil {
 		return err
@@ -52,21 +66,23 @@ func bareClient(args []string) error {
 	next := []byte(string(message) + ".\r\n" + envelope)
 	last := []byte(string(message) + ".\r\nQUIT\r\n")
 	return each(args, func(take func() (int, bool)) error {
-		conn, err := net.Dial("tcp", args[0])
+		conn, in, err := hello(args[0])
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		in := bufio.NewReader(conn)
+		over, err := secure(conn, in)
+		if err != nil {
+			return err
+		}
 		exchange := func(flight []byte, replies int) error {
-			if _, err := conn.Write(flight); err != nil {
+			if _, err := over.Write(flight); err != nil {
 				return err
 			}
 			return expect(in, replies)
 		}
-		err = exchange([]byte("EHLO client.example.com\r\n"), 2) // the greeting comes first
-		if _, more := take(); err != nil || !more {
-			return err
+		if _, more := take(); !more {
+			return nil
 		}
 		for err = exchange([]byte(envelope), 3); err == nil; err = exchange(next, 4) {
 			if _, more := take(); !more {
@@ -77,6 +93,26 @@ func bareClient(args []string) error {
 	})
 }
 
+const ehlo = "EHLO client.example.com\r\n"
+
+// hello connects and says EHLO.
+func hello(addr string) (net.Conn, *bufio.Reader, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := bufio.NewReader(conn)
+	_, err = conn.Write([]byte(ehlo))
+	if err == nil {
+		err = expect(in, 2) // the greeting comes first
+	}
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, in, nil
+}
+
 // pushingClient is the same bound with CHUNKING: pipelineDepth messages are under way on each connection.
 func pushingClient(args []string) error {
 	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
@@ -85,18 +121,11 @@ func pushingClient(args []string) error {
 	}
 	flight := fmt.Appendf(nil, "RSET\r\nMAIL FROM:<news@example.com>\r\nRCPT TO:<reader1@example.com>\r\nBDAT %d LAST\r\n%s", len(message), message)
 	return each(args, func(take func() (int, bool)) error {
-		conn, err := net.Dial("tcp", args[0])
+		conn, in, err := hello(args[0])
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		in := bufio.NewReader(conn)
-		if _, err := conn.Write([]byte("EHLO client.example.com\r\n")); err != nil {
-			return err
-		}
-		if err := expect(in, 2); err != nil { // the greeting comes first
-			return err
-		}
 		const replies = 4 // to a message
 		owed := 0
 		for _, more := take(); more; _, more = take() {

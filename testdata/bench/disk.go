@@ -32,7 +32,7 @@ func (b *bench) slowDisk(ctx context.Context, slow time.Duration) error {
 			if err := os.WriteFile(counter, make([]byte, 8), 0o644); err != nil {
 				return err
 			}
-			c, err := b.send(ctx, b.senders()[0], n, 0, "LD_PRELOAD="+library, "BENCH_FSYNC_COUNT="+counter, fmt.Sprint("BENCH_FSYNC_DELAY=", d.Microseconds()))
+			c, err := b.send(ctx, b.usual()[0], n, 0, "LD_PRELOAD="+library, "BENCH_FSYNC_COUNT="+counter, fmt.Sprint("BENCH_FSYNC_DELAY=", d.Microseconds()))
 			if err != nil {
 				return err
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -20,11 +19,8 @@ type job struct {
 	n, conns int
 	list     string // CSV of n recipients
 	dir      string // for what the sender writes; gone after the run
-	pipeline int    // messages under way on a connection
+	relay    relay  // what the server has to be
 }
-
-// pipelineDepth is the pipeline of those that push.
-const pipelineDepth = 8
 
 // A sender is a process that does a job.
 type sender struct {
@@ -32,18 +28,16 @@ type sender struct {
 	share   int     // it gets so small a part of the messages, as it is slow
 	trips   float64 // round trips a message, roughly: sizes the runs behind the proxy
 	goal    float64 // of mailblast's messages/s by this one's; 0: none
-	cpu     float64 // goal of mailblast's processor time a message by this one's: the 75 µs of the goal were set where this one took 32; 0: none
+	cpu     float64 // of mailblast's processor time a message by this one's, at most; 0: there is no goal
+	relay   relay   // what its server has to be; mailblast comes first among those that share one
 	command func(context.Context, job) *exec.Cmd
-	pushes  bool // pipelineDepth messages at a time, for which the server must offer CHUNKING
 }
 
-// senders are those to compare, as far as they are there; mailblast is the first.
-func (b *bench) senders() []sender {
-	all := []sender{
-		{name: "mailblast", share: 1, trips: 1.1, command: b.sendCommand(b.dir)},
-		{name: "bare pipelining client", share: 1, trips: 1.1, goal: 0.75, cpu: 75. / 32, command: b.child("client-bare", b.dir)},
-		{name: "go-simple-mail", share: 4, trips: 6, command: b.child("client-simple-mail", b.dir)},
-	}
+// usual are those that send to the usual server, as far as they are there; mailblast is the first.
+func (b *bench) usual() []sender {
+	all := b.pair(relay{}, b.dir, "client-bare")
+	all[1].goal, all[1].cpu = 0.75, 2.3
+	all = append(all, sender{name: "go-simple-mail", share: 4, trips: 6, command: b.child("client-simple-mail", b.dir)})
 	if b.nodePath != "" {
 		all = append(all, sender{name: "Nodemailer, pooled", share: 4, trips: 2.2, goal: 8, command: func(ctx context.Context, j job) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "node", filepath.Join(b.dir, "nodemailer.js"), j.addr, strconv.Itoa(j.conns), b.dir, j.list)
@@ -54,21 +48,20 @@ func (b *bench) senders() []sender {
 	return all
 }
 
+// pair is mailblast and a bare client of this program, which send to the same server.
+func (b *bench) pair(r relay, dir, client string) []sender {
+	return []sender{
+		{name: "mailblast" + r.words(), share: 1, trips: r.trips(), relay: r, command: b.sendCommand(dir)},
+		{name: "bare client" + r.words(), share: 1, trips: r.trips(), relay: r, command: b.child(client, dir)},
+	}
+}
+
 // smtpSource neither fills in a template nor keeps a queue nor pipelines. By itself it makes a connection for each message;
 // with -d it keeps them, as the others do.
 func smtpSource(path, name string, args ...string) sender {
 	return sender{name: name, share: 1, trips: 5, goal: 1, command: func(ctx context.Context, j job) *exec.Cmd {
 		return exec.CommandContext(ctx, path, append(args, "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)...)
 	}}
-}
-
-// pushers are those that need CHUNKING.
-func (b *bench) pushers() []sender {
-	depth := fmt.Sprintf(", %d under way", pipelineDepth)
-	return []sender{
-		{name: "mailblast" + depth, share: 1, trips: 0.2, pushes: true, command: b.sendCommand(b.dir)},
-		{name: "bare client" + depth, share: 1, trips: 0.2, pushes: true, command: b.child("client-pushing", b.dir)},
-	}
 }
 
 // sendCommand is mailblast sending the campaign in a folder.
@@ -82,7 +75,7 @@ func (b *bench) sendCommand(dir string) func(context.Context, job) *exec.Cmd {
 func (b *bench) mailblastCommand(ctx context.Context, j job, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.mailblast, append(args, "--quiet", "--db", filepath.Join(j.dir, "queue.db"))...)
 	_, port, _ := net.SplitHostPort(j.addr)
-	cmd.Env = append(os.Environ(), "BENCH_PORT="+port, "BENCH_CONNECTIONS="+strconv.Itoa(j.conns), "BENCH_PIPELINE="+strconv.Itoa(max(1, j.pipeline)))
+	cmd.Env = append(os.Environ(), "BENCH_PORT="+port, "BENCH_CONNECTIONS="+strconv.Itoa(j.conns), "BENCH_PIPELINE="+strconv.Itoa(j.relay.depth()))
 	return cmd
 }
 

@@ -17,6 +17,44 @@ import (
 // serverWait bounds how long a server may take to listen, and to go.
 const serverWait = 10 * time.Second
 
+// A relay is what a sender needs of its server, and how that is started.
+type relay struct {
+	chunking bool // it offers CHUNKING, so that pipelineDepth messages may be under way on a connection
+	starttls bool // it offers STARTTLS, by a certificate in tlsFolder
+	pinned   bool // it runs on processor 1, as a batch job
+}
+
+// pipelineDepth is how many messages are under way on a connection where there may be several.
+const pipelineDepth = 8
+
+func (r relay) depth() int {
+	if r.chunking {
+		return pipelineDepth
+	}
+	return 1
+}
+
+// trips are the round trips a message of a client that does not wait longer than it has to.
+func (r relay) trips() float64 {
+	if r.chunking {
+		return 0.2
+	}
+	return 1.1
+}
+
+func (r relay) words() (words string) {
+	if r.chunking {
+		words += fmt.Sprintf(", %d under way", pipelineDepth)
+	}
+	if r.starttls {
+		words += ", STARTTLS (TLS 1.3)"
+	}
+	if r.pinned {
+		words += ", relay on one processor"
+	}
+	return words
+}
+
 // A server takes messages, counts them, and throws them away.
 type server struct {
 	addr   string
@@ -39,15 +77,7 @@ func (b *bench) startServer(ctx context.Context, j job) (*server, error) {
 	}
 	l.Close() // free, just now
 	s := &server{addr: l.Addr().String()}
-	if b.smtpSink != "" && j.pipeline <= 1 { // it does not offer CHUNKING
-		args := []string{"-c", s.addr, "1000"}
-		if os.Geteuid() == 0 {
-			args = append([]string{"-u", "nobody"}, args...) // it refuses to be root
-		}
-		s.cmd, s.count, s.signal = exec.CommandContext(ctx, b.smtpSink, args...), sinkCounter, syscall.SIGTERM
-	} else {
-		s.cmd, s.count, s.signal = exec.CommandContext(ctx, b.mailblast, "sink", "--listen", s.addr), mailblastCounter, os.Interrupt
-	}
+	s.cmd = b.serverCommand(ctx, s, j.relay)
 	// A file, as reading a pipe would take processor time from those who are measured.
 	log, err := os.CreateTemp(j.dir, "server-*.log")
 	if err != nil {
@@ -70,6 +100,30 @@ func (b *bench) startServer(ctx context.Context, j job) (*server, error) {
 			return nil, fmt.Errorf("%s does not listen: %w: %s", filepath.Base(s.cmd.Path), err, tail(s.log))
 		}
 	}
+}
+
+// serverCommand is the program that s runs, which listens at its address. smtp-sink offers neither CHUNKING nor STARTTLS.
+func (b *bench) serverCommand(ctx context.Context, s *server, r relay) *exec.Cmd {
+	var args []string
+	if r.pinned {
+		args = append(args, "chrt", "-b", "0", "taskset", "-c", "1")
+	}
+	switch {
+	case r.chunking || r.starttls || b.smtpSink == "":
+		args = append(args, b.mailblast, "sink", "--listen", s.addr)
+		if r.starttls {
+			args = append(args, "--tls", "starttls", "--ca-out", filepath.Join(b.dir, tlsFolder, authorityFile))
+		}
+		s.count, s.signal = mailblastCounter, os.Interrupt
+	default:
+		args = append(args, b.smtpSink, "-c")
+		if os.Geteuid() == 0 {
+			args = append(args, "-u", "nobody") // it refuses to be root
+		}
+		args = append(args, s.addr, "1000")
+		s.count, s.signal = sinkCounter, syscall.SIGTERM
+	}
+	return exec.CommandContext(ctx, args[0], args[1:]...)
 }
 
 // stop ends the server and returns how many messages it took.
