@@ -44,11 +44,11 @@ type File struct {
 
 	Path string // what the file is called in findings
 
-	places map[string]place // where the value of each key is that the file has; a section's is its key
+	positions map[string]position // where the value of each key is that the file has; a section's is its key
 }
 
 // defaults are the values of the keys that a campaign file leaves out. Those that depend on other keys (the port, the
-// return path) are in reader.relations (schema.go).
+// return path) are in parser.checkRelations (schema.go).
 func defaults() *File {
 	return &File{
 		Delivery: Delivery{Batch: 100, Attempts: 5, BackoffMin: time.Minute, BackoffMax: 4 * time.Hour, Durability: Strict},
@@ -65,7 +65,7 @@ func newServer() Server {
 // is its section, or the top of the file.
 func (f *File) At(key, message string) finding.Finding {
 	for {
-		if at, ok := f.places[key]; ok {
+		if at, ok := f.positions[key]; ok {
 			return finding.Finding{File: f.Path, Line: at.line, Column: at.column, Message: message}
 		}
 		cut := strings.LastIndexAny(key, ".[")

@@ -126,46 +126,46 @@ func publishedWarmup(name string) (*Warmup, error) {
 }
 
 // rates reads rates, or quotas, no two of which are over the same time.
-func (r *reader) rates(to *[]Rate, parse func(string) (Rate, error)) func(string, *yaml.Node) {
+func (p *parser) rates(to *[]Rate, parse func(string) (Rate, error)) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
-		before := len(r.findings)
-		oneOrMore(r, to, parse)(path, n)
-		if len(r.findings) > before {
+		before := len(p.findings)
+		oneOrMore(p, to, parse)(path, n)
+		if len(p.findings) > before {
 			return
 		}
 		for i, rate := range *to {
 			if at := slices.IndexFunc((*to)[:i], func(earlier Rate) bool { return earlier.Per == rate.Per }); at >= 0 {
-				r.report(r.file.places[item(path, i)], fmt.Sprintf("%s: %q is over the same time as %q", path, rate, (*to)[at]), "keep the lower of them, as all of them hold")
+				p.report(p.file.positions[item(path, i)], fmt.Sprintf("%s: %q is over the same time as %q", path, rate, (*to)[at]), "keep the lower of them, as all of them hold")
 			}
 		}
 	}
 }
 
 // warmup reads a schedule's name, or its three figures.
-func (r *reader) warmup(to **Warmup) func(string, *yaml.Node) {
+func (p *parser) warmup(to **Warmup) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
-		m, ok := r.resolve(path, n)
+		m, ok := p.resolve(path, n)
 		if !ok {
 			return
 		}
 		if m.Kind != yaml.MappingNode {
-			if w, ok := scalar(r, path, n, publishedWarmup); ok {
+			if w, ok := scalar(p, path, n, publishedWarmup); ok {
 				*to = w
 			}
 			return
 		}
 		w := &Warmup{Factor: 1}
-		before := len(r.findings)
-		r.section(path, r.file.places[path], n, []key{
-			{name: "start", example: "start: 50", read: value(r, &w.Start, wholeNumber(1, math.MaxInt32))},
-			{name: "factor", example: "factor: 1.5", read: value(r, &w.Factor, parseFactor)},
-			{name: "cap", read: value(r, &w.Cap, wholeNumber(1, math.MaxInt32))},
+		before := len(p.findings)
+		p.section(path, p.file.positions[path], n, []key{
+			{name: "start", example: "start: 50", read: value(p, &w.Start, wholeNumber(1, math.MaxInt32))},
+			{name: "factor", example: "factor: 1.5", read: value(p, &w.Factor, parseFactor)},
+			{name: "cap", read: value(p, &w.Cap, wholeNumber(1, math.MaxInt32))},
 		})
-		if len(r.findings) > before {
+		if len(p.findings) > before {
 			return
 		}
 		if w.Cap > 0 && w.Cap < w.Start {
-			r.report(r.file.places[join(path, "cap")], path+" shrinks: its cap is below its start", "cap is what the days grow to")
+			p.report(p.file.positions[join(path, "cap")], path+" shrinks: its cap is below its start", "cap is what the days grow to")
 			return
 		}
 		*to = w
@@ -187,25 +187,25 @@ func parseFactor(s string) (float64, error) {
 }
 
 // perDomain reads domains with their rates.
-func (r *reader) perDomain(path string, n *yaml.Node) {
+func (p *parser) perDomain(path string, n *yaml.Node) {
 	seen := map[string]string{}
-	r.pairs(path, n, func(k, v *yaml.Node) {
+	p.eachPair(path, n, func(k, v *yaml.Node) {
 		full, domain := join(path, k.Value), ""
-		r.file.places[full] = placeOf(v)
+		p.file.positions[full] = positionOf(v)
 		if !strings.EqualFold(k.Value, "default") {
 			var err error
 			if domain, err = address.ParseDomain(k.Value); err != nil {
-				r.refuse(placeOf(k), path, k.Value, false, fault{problem: "is not a domain", detail: err.Error(), hint: "as in gmail.com: 5/s, or default: 20/s for each of the others"})
+				p.reportValue(positionOf(k), path, k.Value, false, fault{problem: "is not a domain", detail: err.Error(), hint: "as in gmail.com: 5/s, or default: 20/s for each of the others"})
 				return
 			}
 		}
 		if first, ok := seen[domain]; ok {
-			r.report(placeOf(k), fmt.Sprintf("duplicate key %s", text.Quoted(full)), fmt.Sprintf("it is %s above", text.Quoted(first)))
+			p.report(positionOf(k), fmt.Sprintf("duplicate key %s", text.Quoted(full)), fmt.Sprintf("it is %s above", text.Quoted(first)))
 			return
 		}
 		seen[domain] = k.Value
-		if rate, ok := scalar(r, full, v, parseRate); ok {
-			r.file.Limits.PerDomain = append(r.file.Limits.PerDomain, DomainRate{domain, rate})
+		if rate, ok := scalar(p, full, v, parseRate); ok {
+			p.file.Limits.PerDomain = append(p.file.Limits.PerDomain, DomainRate{domain, rate})
 		}
 	})
 }

@@ -83,7 +83,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	if got := got.Delivery.NotBefore.UTC().String() + got.Delivery.Expires.At.UTC().String(); got != "2026-12-01 07:00:00 +0000 UTC2026-12-24 17:00:00 +0000 UTC" {
 		t.Error(got)
 	}
-	got.Path, got.places = "", nil
+	got.Path, got.positions = "", nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -124,7 +124,7 @@ func TestParseDefaults(t *testing.T) {
 	only := newServer()
 	only.key, only.Name, only.Host, only.Port = "smtp", "smtp.example.com:587", "smtp.example.com", 587
 	want.Servers = []Server{only}
-	f.Path, f.places = "", nil
+	f.Path, f.positions = "", nil
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)
 	}
@@ -716,7 +716,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, r := range file.Files() {
-			if _, ok := file.places[r.Key]; !ok {
+			if _, ok := file.positions[r.Key]; !ok {
 				t.Errorf("%s has no place", r.Key)
 			}
 		}

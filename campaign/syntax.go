@@ -19,26 +19,26 @@ import (
 const maxFile = 1 << 20 // octets
 
 // A place is a line and a column, both from 1, the column in characters.
-type place struct{ line, column int }
+type position struct{ line, column int }
 
-func placeOf(n *yaml.Node) place { return place{n.Line, n.Column} }
+func positionOf(n *yaml.Node) position { return position{n.Line, n.Column} }
 
 // decodeYAML reads the one document of a campaign file.
 func decodeYAML(source []byte) (*yaml.Node, *syntaxFault) {
 	if len(source) > maxFile {
 		f := fault{problem: fmt.Sprintf("the file is larger than %d octets", maxFile), hint: "is it a campaign file?"}
-		return nil, &syntaxFault{place{1, 1}, f}
+		return nil, &syntaxFault{position{1, 1}, f}
 	}
 	if i := text.InvalidUTF8(source); i >= 0 {
-		line, column := text.Place(source, i)
-		return nil, &syntaxFault{place{line, column}, fault{problem: "the file is not valid UTF-8", hint: "save it in this encoding"}}
+		line, column := text.Position(source, i)
+		return nil, &syntaxFault{position{line, column}, fault{problem: "the file is not valid UTF-8", hint: "save it in this encoding"}}
 	}
 	d := yaml.NewDecoder(bytes.NewReader(source))
 	var document, second yaml.Node
 	switch err := d.Decode(&document); {
 	case errors.Is(err, io.EOF):
 		f := fault{problem: "the campaign file is empty", hint: "mailblast init writes one to start from"}
-		return nil, &syntaxFault{place{1, 1}, f}
+		return nil, &syntaxFault{position{1, 1}, f}
 	case err != nil:
 		return nil, explainSyntax(source, err)
 	}
@@ -49,12 +49,12 @@ func decodeYAML(source []byte) (*yaml.Node, *syntaxFault) {
 		return nil, explainSyntax(source, err)
 	}
 	f := fault{problem: "a second YAML document begins here", hint: "write one campaign a file"}
-	return nil, &syntaxFault{placeOf(&second), f}
+	return nil, &syntaxFault{positionOf(&second), f}
 }
 
 // A syntaxFault is why a file is not YAML that can be read further.
 type syntaxFault struct {
-	at place
+	at position
 	fault
 }
 
@@ -94,7 +94,7 @@ func explainSyntax(source []byte, err error) *syntaxFault {
 			break
 		}
 	}
-	return &syntaxFault{place{max(line, 1), 1}, f}
+	return &syntaxFault{position{max(line, 1), 1}, f}
 }
 
 // syntaxErrorLine finds the line of a syntax error, or 0 when the file is too long to look for it. The YAML parser

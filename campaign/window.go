@@ -109,7 +109,7 @@ func (e Expiry) For(loaded time.Time) time.Time {
 // fault: it is recorded as that.
 func (f *File) Deliverable(loaded, now time.Time) error {
 	if f.Delivery.Expires.For(loaded).After(now) {
-		if key, message, hint := f.Delivery.never(loaded); key != "" {
+		if key, message, hint := f.Delivery.undeliverable(loaded); key != "" {
 			found := f.At(key, message)
 			found.Hint = hint
 			return found
@@ -118,8 +118,8 @@ func (f *File) Deliverable(loaded, now time.Time) error {
 	return nil
 }
 
-// never says why a campaign that was first loaded then expires before it may be sent, and at which key; "": it does not.
-func (d *Delivery) never(loaded time.Time) (key, message, hint string) {
+// undeliverable says why a campaign that was first loaded then expires before it may be sent, and at which key; "": it does not.
+func (d *Delivery) undeliverable(loaded time.Time) (key, message, hint string) {
 	const in = "2006-01-02 15:04 -07:00"
 	from, end := d.NotBefore, d.Expires.For(loaded)
 	if from.Before(loaded) {
@@ -141,31 +141,31 @@ func (d *Delivery) never(loaded time.Time) (key, message, hint string) {
 }
 
 // windows reads one window, or a list of them.
-func (r *reader) windows(path string, n *yaml.Node) {
+func (p *parser) windows(path string, n *yaml.Node) {
 	var all []Window
-	before := len(r.findings)
-	oneOrMore(r, &all, parseWindow)(path, n)
-	if len(r.findings) > before {
+	before := len(p.findings)
+	oneOrMore(p, &all, parseWindow)(path, n)
+	if len(p.findings) > before {
 		return
 	}
 	for i, w := range all {
-		at, ok := r.file.places[item(path, i)]
+		at, ok := p.file.positions[item(path, i)]
 		if !ok {
-			at = r.file.places[path]
+			at = p.file.positions[path]
 		}
 		for _, earlier := range all[:i] {
 			switch {
 			case w.Zone.String() != earlier.Zone.String():
-				r.report(at, fmt.Sprintf("%s: %q is in another time zone than %q", path, w, earlier), "write all windows in one zone")
+				p.report(at, fmt.Sprintf("%s: %q is in another time zone than %q", path, w, earlier), "write all windows in one zone")
 			case w.has(earlier.From) || earlier.has(w.From):
-				r.report(at, fmt.Sprintf("%s: %q overlaps %q", path, w, earlier), "write one window for both")
+				p.report(at, fmt.Sprintf("%s: %q overlaps %q", path, w, earlier), "write one window for both")
 			default:
 				continue
 			}
 			break
 		}
 	}
-	r.file.Delivery.Windows = all
+	p.file.Delivery.Windows = all
 }
 
 // parseWindow reads HH:MM-HH:MM ZONE. The zone has to be there: the machine's own is often not the recipients'.

@@ -43,7 +43,7 @@ type Options struct {
 // lines unseen; and of a row with too many or too few cells gocsv returns nothing at all.
 type Recipients struct {
 	name    string
-	how     charset
+	charset charset
 	records recordReader
 	row     rowFeed
 	buf     *bufio.Reader // of csv, over row
@@ -93,7 +93,7 @@ func (rs *Recipients) open(r io.Reader, encoding string) error {
 	if err != nil {
 		return rs.readFault(err)
 	}
-	rs.how = how
+	rs.charset = how
 	rs.records = recordReader{src: src, offset: skipped}
 	return nil
 }
@@ -110,7 +110,7 @@ func (rs *Recipients) Next() (Row, error) {
 	}
 	if row.Address, err = address.Parse(row.Raw); err != nil {
 		row.Err = rs.badAddress(rec, err)
-		row.Raw = cut(row.Raw)
+		row.Raw = shorten(row.Raw)
 	}
 	return row, nil
 }
@@ -141,13 +141,13 @@ func (rs *Recipients) parse(rec record) Row {
 		return row
 	}
 	if err := rs.badText("row", rec); err != nil {
-		row.Raw, row.Err = rs.guess(rec), rs.fault(rec.line, 1, finding.Finding{Message: err.Error()})
+		row.Raw, row.Err = rs.guessAddress(rec), rs.fault(rec.line, 1, finding.Finding{Message: err.Error()})
 		return row
 	}
 	rs.feed(rec)
 	filled, others, err := rs.cells.ReadUnmatched()
 	if err != nil {
-		row.Raw, row.Err = rs.guess(rec), rs.badCells(rec, err)
+		row.Raw, row.Err = rs.guessAddress(rec), rs.badCells(rec, err)
 		return row
 	}
 	row.Raw = filled.(contact).Email
@@ -161,14 +161,14 @@ func (rs *Recipients) parse(rec record) Row {
 
 // badAddress is the fault of the cell of the address, in the row that was parsed last.
 func (rs *Recipients) badAddress(rec record, err error) error {
-	line, column := rec.place(rs.place(rs.email))
+	line, column := rec.csvPosition(rs.cellPosition(rs.email))
 	return rs.fault(line, column, finding.Finding{Message: err.Error()})
 }
 
-// guess finds the address in a row that cannot be used, so that a person recognises it.
-func (rs *Recipients) guess(rec record) string {
+// guessAddress finds the address in a row that cannot be used, so that a person recognises it.
+func (rs *Recipients) guessAddress(rec record) string {
 	if cells := cellsOf(rec, rs.csv.Comma); rs.email < len(cells) {
-		return cut(cells[rs.email])
+		return shorten(cells[rs.email])
 	}
 	return ""
 }
@@ -206,7 +206,7 @@ func (rs *Recipients) readHeader() error {
 	}
 	for i, cell := range rs.cells.Headers {
 		if strings.ContainsRune(cell, '\r') {
-			line, column := rec.place(rs.place(i))
+			line, column := rec.csvPosition(rs.cellPosition(i))
 			return rs.fault(line, column, finding.Finding{Message: "the header has a bare CR in it", Hint: "end the lines with LF or CRLF"})
 		}
 		rs.columns = append(rs.columns, address.TrimPadding(cell))
@@ -219,7 +219,7 @@ func (rs *Recipients) readHeader() error {
 	if fault != nil {
 		line, column := rec.line, 1
 		if fault.column >= 0 {
-			line, column = rec.place(rs.place(fault.column))
+			line, column = rec.csvPosition(rs.cellPosition(fault.column))
 		}
 		return rs.fault(line, column, finding.Finding{Message: fault.message, Hint: fault.hint})
 	}
@@ -231,8 +231,8 @@ func (rs *Recipients) readHeader() error {
 	})
 }
 
-// place is where a cell of the row that was read last begins: line of the row and octet of the line, both from 1.
-func (rs *Recipients) place(cell int) (line, column int) {
+// cellPosition is where a cell of the row that was read last begins: line of the row and octet of the line, both from 1.
+func (rs *Recipients) cellPosition(cell int) (line, column int) {
 	first, _ := rs.csv.FieldPos(0)
 	line, column = rs.csv.FieldPos(cell)
 	return line - first + 1, column
@@ -246,11 +246,11 @@ func (rs *Recipients) feed(rec record) {
 
 // checkUTF8 is the fault of a file that is not UTF-8 although no other encoding was named.
 func (rs *Recipients) checkUTF8(rec record) error {
-	if rs.how != utf8Strict || utf8.Valid(rec.text) {
+	if rs.charset != utf8Strict || utf8.Valid(rec.text) {
 		return nil
 	}
 	i := text.InvalidUTF8(rec.text)
-	line, column := rec.at(i)
+	line, column := rec.position(i)
 	return rs.fault(line, column, finding.Finding{
 		Message: fmt.Sprintf("the octet 0x%02x at offset %d is not UTF-8", rec.text[i], rec.offset+int64(i)),
 		Hint:    "name the encoding of the file, as in --encoding windows-1252; with --encoding utf-8 only such rows are refused",
@@ -262,9 +262,9 @@ func (rs *Recipients) badText(what string, rec record) error {
 	switch {
 	case bytes.IndexByte(rec.text, 0) >= 0:
 		return fmt.Errorf("the %s has a NUL in it", what)
-	case rs.how == utf8Lenient && !utf8.Valid(rec.text):
+	case rs.charset == utf8Lenient && !utf8.Valid(rec.text):
 		return fmt.Errorf("the %s has octets in it that are not UTF-8", what)
-	case rs.how == decoded && bytes.ContainsRune(rec.text, utf8.RuneError):
+	case rs.charset == decoded && bytes.ContainsRune(rec.text, utf8.RuneError):
 		return fmt.Errorf("the %s has octets in it that are no characters in this encoding", what)
 	}
 	return nil
@@ -275,7 +275,7 @@ func (rs *Recipients) badCells(rec record, err error) finding.Finding {
 	const hint = `put the whole cell in quotation marks and write each mark inside it twice: "5"" screen"`
 	f := finding.Finding{File: rs.name, Message: err.Error(), Line: rec.line, Column: 1}
 	if parse := (*csv.ParseError)(nil); errors.As(err, &parse) {
-		f.Line, f.Column = rec.place(parse.Line-parse.StartLine+1, parse.Column)
+		f.Line, f.Column = rec.csvPosition(parse.Line-parse.StartLine+1, parse.Column)
 	}
 	switch {
 	case errors.Is(err, csv.ErrFieldCount):
@@ -328,8 +328,8 @@ func cellsOf(rec record, comma rune) []string {
 	return cells
 }
 
-// cut makes of a cell at fault what can be kept in a report: valid UTF-8, at most 512 octets.
-func cut(s string) string {
+// shorten makes of a cell at fault what can be kept in a report: valid UTF-8, at most 512 octets.
+func shorten(s string) string {
 	const most = 512
 	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }

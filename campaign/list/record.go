@@ -183,17 +183,17 @@ func delimiter(header []byte) byte {
 	return found
 }
 
-// at returns the line and the column, in characters, of the octet i of a row.
-func (rec record) at(i int) (line, column int) {
-	line, column = text.Place(rec.text, i)
+// position returns the line and the column, in characters, of the octet i of a row.
+func (rec record) position(i int) (line, column int) {
+	line, column = text.Position(rec.text, i)
 	return rec.line + line - 1, column
 }
 
-// place is at for the line of the row and the octet of the line, both from 1, that encoding/csv counts.
-func (rec record) place(line, column int) (int, int) {
+// csvPosition is position for the line of the row and the octet of the line, both from 1, that encoding/csv counts.
+func (rec record) csvPosition(line, column int) (int, int) {
 	start := 0
 	for range line - 1 {
 		start += bytes.IndexByte(rec.text[start:], '\n') + 1
 	}
-	return rec.at(min(start+max(column-1, 0), len(rec.text)))
+	return rec.position(min(start+max(column-1, 0), len(rec.text)))
 }

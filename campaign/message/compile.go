@@ -32,28 +32,28 @@ import (
 type Source struct {
 	File    *campaign.File
 	Columns []string                          // of the CSV, in order, as written in its header; the email column included
-	Read    func(path string) ([]byte, error) // a file of the campaign, from disk or from the queue's snapshot
+	Read    func(path string) ([]byte, error) // reads a file of the campaign, from disk or from the queue's snapshot
 }
 
-// A Compiled is a compiled campaign: templates parsed and checked, MIME tree laid out, attachments encoded. It does not
-// change any more and may be used by several goroutines, each with a Composer of its own.
+// Compiled is a campaign's message before it has a recipient: templates parsed and checked, MIME tree laid out, attachments
+// encoded. It does not change any more, so several goroutines may use it, each with a Composer of its own.
 type Compiled struct {
 	returnPath    address.Address // of the envelope
 	from, replyTo []byte          // whole header fields
 	subject       headerField
 	headers       []headerField
 
-	text                 *texttemplate.Template // nil: the text is made from the HTML
-	html                 *htmltemplate.Template // nil: there is only text
-	textSteps, htmlSteps linear                 // the same, where they are linear; else nil
-	known                map[*byte]*segment
-	marks                marks
-	tree                 mimeTree
-	fields               []field
-	blank                map[string]string // a row of empty fields
+	text                   *texttemplate.Template // nil: the text part is made from the HTML
+	html                   *htmltemplate.Template // nil: there is only text
+	linearText, linearHTML linear                 // the same templates, if they are linear; else nil
+	segments               map[*byte]*segment     // by the first octet of their text in the parse trees
+	marks                  marks
+	tree                   mimeTree
+	fields                 []field
+	emptyRow               map[string]string // every field, without a value
 
-	word      string // stands for values in HTML that becomes text
-	markupOut bool   // html/template writes markup that is in no tree of ours
+	placeholder string // begins the words that stand for values while HTML becomes text; occurs in no template
+	derived     bool   // html/template writes markup that is in none of our trees
 }
 
 // A headerField has a value for all recipients (fixed) or a template.
@@ -61,7 +61,7 @@ type headerField struct {
 	name     string
 	fixed    []byte // the whole field
 	template *texttemplate.Template
-	steps    linear // the same, where it is linear; else nil
+	linear   linear // the same template, if it is linear; else nil
 }
 
 // A field is a name in the templates and the column that it stands for.
@@ -70,95 +70,90 @@ type field struct {
 	column int
 }
 
-// Compile reads and checks everything that a campaign sends. It reports all it finds at once, as finding.Findings: fields that
-// no column has, also the one of order_by, unknown functions and templates, templates that call themselves, files that cannot be read, and cid:
-// references without a file. Errors of the contexts in which html/template sees the actions come when there are no others.
+// Compile reads and checks everything that a campaign sends. It reports all it finds at once, as Findings: fields that no
+// column has, the one of order_by included, unknown functions and templates, templates that call themselves, files that
+// cannot be read, and cid: references without a file. html/template looks at the contexts of the actions only when there
+// are no other findings.
 //
-// A file under partials: is a template called like the file without its extension; .html and .md are for the HTML part, .txt
-// for the text part. Around Markdown goes the partial called layout, where {{ template "content" . }} stands, or a plain
-// page. Without text: the text part is made from the HTML.
+// A file under partials: is a template called like the file without its extension; .html and .md are for the HTML part,
+// .txt for the text part. The partial called layout is the page around the Markdown, which goes where it says
+// {{ template "content" . }}; without such a partial a plain page is used. Without text: the text part is made from the
+// HTML.
 func Compile(src Source) (*Compiled, error) {
 	columns, err := list.FieldNames(src.Columns)
 	if err != nil {
 		return nil, err
 	}
 	f := src.File
-	m := &Compiled{known: map[*byte]*segment{}, marks: marks{}, blank: map[string]string{}}
+	m := &Compiled{segments: map[*byte]*segment{}, marks: marks{}, emptyRow: map[string]string{}, returnPath: f.ReturnPath}
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
 		m.fields = append(m.fields, field{name, columns[name]})
-		m.blank[name] = ""
+		m.emptyRow[name] = ""
 	}
-	l := &compiler{file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}, marks: m.marks}
-	fmt.Fprintf(l.hash, "%q %q %q %q ", f.Name, f.From, f.Subject, f.Headers)
+	c := &compiler{
+		file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}, marks: m.marks,
+		fields: slices.Sorted(maps.Keys(columns)), columns: list.NameColumns(src.Columns),
+	}
+	fmt.Fprintf(c.hash, "%q %q %q %q ", f.Name, f.From, f.Subject, f.Headers)
 
 	html, text := newTemplateSet(), newTemplateSet()
-	entry := l.page(html)
+	page := c.loadPage(html)
 	if f.Text != "" {
-		l.load(text, f.Text, f.Text, formatText)
+		c.loadTemplate(text, f.Text, f.Text, formatText)
 	}
-	l.partials(f.Partials, html, text)
-
-	check := func(set *templateSet, entry string) {
-		c := &checker{compiler: l, trees: set.written, fields: slices.Sorted(maps.Keys(columns)), shown: list.NameColumns(src.Columns)}
-		c.check(entry)
+	c.loadPartials(f.Partials, html, text)
+	c.check(html, page)
+	c.checkLayout(html, page)
+	c.check(text, f.Text)
+	c.checkOrder()
+	c.compileHeaders(m)
+	attachments := c.attachments()
+	inline := c.inlineFiles(html)
+	if len(c.findings) > 0 {
+		return nil, c.sortedFindings()
 	}
-	check(html, entry)
-	l.checkLayout(html, entry)
-	check(text, f.Text)
-	m.subject = l.header("Subject", "subject", f.Subject, m.blank, check)
-	for _, h := range f.Headers {
-		m.headers = append(m.headers, l.header(h.Name, "headers."+h.Name, h.Value, m.blank, check))
+	if !c.compileParts(m, html, page, text) {
+		return nil, c.sortedFindings()
 	}
-
-	l.order(columns, list.NameColumns(src.Columns))
-
-	var attachments []attachment
-	for _, file := range f.Attachments {
-		if content, ok := l.content(file); ok {
-			attachments = append(attachments, newAttachment(file, content))
-		}
-	}
-	sum := func() string { return hex.EncodeToString(l.hash.Sum(nil)) }
-	inline := l.inlineFiles(html, sum)
-	if len(l.findings) > 0 {
-		return nil, l.sorted()
-	}
-
-	if entry != "" {
-		if m.html = l.htmlTemplate(html, entry, m.blank); m.html == nil {
-			return nil, l.sorted()
-		}
-		html.segments(m.known)
-		m.htmlSteps = html.linear(entry, m.blank)
-		m.markupOut = html.hasDerived()
-	}
-	if f.Text != "" {
-		m.text = l.textTemplate(text, f.Text)
-		text.segments(m.known)
-		m.textSteps = text.linear(f.Text, m.blank)
-	}
-	m.returnPath = f.ReturnPath
-	m.from = appendMailbox(nil, "From", f.From)
-	if f.ReplyTo != (campaign.Mailbox{}) {
-		m.replyTo = appendMailbox(nil, "Reply-To", f.ReplyTo)
-	}
-	m.tree = layOut(sum()[:32], m.html != nil, inline, attachments)
-	m.word = "mb" + sum()[:12] + "n"
+	m.tree = layOut(c.sum()[:32], m.html != nil, inline, attachments)
+	m.placeholder = "mb" + c.sum()[:12] + "n"
 	return m, nil
 }
 
-// page loads what the HTML part begins with and returns the name of that template.
-func (l *compiler) page(set *templateSet) (entry string) {
-	f := l.file
+// sum is the hash of all that was read so far, in hexadecimal.
+func (c *compiler) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
+
+// compileParts makes the templates executable, and encodes their texts beforehand. It reports false when html/template
+// refuses them.
+func (c *compiler) compileParts(m *Compiled, html *templateSet, page string, text *templateSet) bool {
+	if page != "" {
+		if m.html = c.htmlTemplate(html, page, m.emptyRow); m.html == nil {
+			return false
+		}
+		html.encodeTexts(m.segments)
+		m.linearHTML = html.linearize(page, m.emptyRow)
+		m.derived = html.hasDerived()
+	}
+	if c.file.Text != "" {
+		m.text = c.textTemplate(text, c.file.Text)
+		text.encodeTexts(m.segments)
+		m.linearText = text.linearize(c.file.Text, m.emptyRow)
+	}
+	return true
+}
+
+// loadPage loads what the HTML part begins with and returns the name of that template, "" when there is no HTML.
+func (c *compiler) loadPage(set *templateSet) (entry string) {
+	f := c.file
 	const content, layout = "content", "layout"
 	switch {
 	case f.HTML != "":
-		l.load(set, f.HTML, f.HTML, formatHTML)
+		c.loadTemplate(set, f.HTML, f.HTML, formatHTML)
 		return f.HTML
 	case f.Markdown == "":
 		return ""
 	}
-	l.load(set, content, f.Markdown, formatMarkdown)
+	c.loadTemplate(set, content, f.Markdown, formatMarkdown)
 	if slices.ContainsFunc(f.Partials, isLayout) {
 		return layout
 	}
@@ -166,8 +161,8 @@ func (l *compiler) page(set *templateSet) (entry string) {
 	if !strings.Contains(f.Subject, "{{") {
 		title = htmltemplate.HTMLEscapeString(f.Subject)
 	}
-	shell, _ := l.parse(layout, "built-in layout", fmt.Sprintf(markdownShell, title))
-	l.add(set, layout, "built-in layout", shell, shell)
+	shell, _ := c.parse(layout, "built-in layout", fmt.Sprintf(markdownShell, title))
+	c.add(set, layout, "built-in layout", shell, shell)
 	return layout
 }
 
@@ -176,9 +171,9 @@ func isLayout(file string) bool {
 	return strings.TrimSuffix(path.Base(file), ext) == "layout" && !strings.EqualFold(ext, ".txt")
 }
 
-// checkLayout finds a layout that leaves the Markdown out.
-func (l *compiler) checkLayout(set *templateSet, entry string) {
-	if l.file.Markdown == "" || set.written[entry] == nil {
+// checkLayout reports a layout that leaves the Markdown out.
+func (c *compiler) checkLayout(set *templateSet, entry string) {
+	if c.file.Markdown == "" || set.written[entry] == nil {
 		return
 	}
 	used := false
@@ -189,19 +184,43 @@ func (l *compiler) checkLayout(set *templateSet, entry string) {
 		})
 	}
 	if !used {
-		l.find(finding.Finding{File: set.written[entry].ParseName, Message: "does not say where the Markdown goes", Hint: `write {{ template "content" . }} there`})
+		c.report(finding.Finding{File: set.written[entry].ParseName, Message: "does not say where the Markdown goes", Hint: `write {{ template "content" . }} there`})
 	}
 }
 
-// header compiles the value of a header field. label is its key in the campaign file.
-func (l *compiler) header(name, label, value string, fields map[string]string, check func(*templateSet, string)) headerField {
-	trees, ok := l.parse(label, label, value)
+// checkOrder reports an order_by that names no field.
+func (c *compiler) checkOrder() {
+	field := c.file.OrderBy.Field
+	if field == "" || slices.Contains(c.fields, field) {
+		return
+	}
+	f := c.file.At("order_by", fmt.Sprintf("order_by: there is no column %s", text.Quoted(field)))
+	f.Hint = strings.TrimSpace(finding.DidYouMean(field, c.fields) + " columns: " + c.columns)
+	c.report(f)
+}
+
+// compileHeaders compiles the header fields.
+func (c *compiler) compileHeaders(m *Compiled) {
+	f := c.file
+	m.from = appendMailbox(nil, "From", f.From)
+	if f.ReplyTo != (campaign.Mailbox{}) {
+		m.replyTo = appendMailbox(nil, "Reply-To", f.ReplyTo)
+	}
+	m.subject = c.compileHeader("Subject", "subject", f.Subject, m.emptyRow)
+	for _, h := range f.Headers {
+		m.headers = append(m.headers, c.compileHeader(h.Name, "headers."+h.Name, h.Value, m.emptyRow))
+	}
+}
+
+// compileHeader compiles the value of a header field. label is its key in the campaign file.
+func (c *compiler) compileHeader(name, label, value string, fields map[string]string) headerField {
+	trees, ok := c.parse(label, label, value)
 	if !ok {
 		return headerField{}
 	}
 	set := newTemplateSet()
-	l.add(set, label, label, trees, trees)
-	check(set, label)
+	c.add(set, label, label, trees, trees)
+	c.check(set, label)
 	static := true
 	eachNode(set.trees[label].Root, func(n parse.Node) {
 		static = static && (n.Type() == parse.NodeText || n.Type() == parse.NodeList)
@@ -209,36 +228,11 @@ func (l *compiler) header(name, label, value string, fields map[string]string, c
 	if static {
 		return headerField{name: name, fixed: appendHeader(nil, name, set.trees[label].Root.String())}
 	}
-	return headerField{name: name, template: l.textTemplate(set, label), steps: set.linear(label, fields)}
+	return headerField{name: name, template: c.textTemplate(set, label), linear: set.linearize(label, fields)}
 }
 
-// sorted are the findings by file and place, each once.
-func (l *compiler) sorted() finding.Findings {
-	l.findings.Sort()
-	return slices.Compact(l.findings)
-}
-
-// hasDerived reports whether html/template made copies of templates for other contexts than plain HTML. It keeps them to
-// itself, so their texts are not among our segments.
-func (s *templateSet) hasDerived() bool {
-	derived := false
-	for _, tree := range s.trees {
-		eachNode(tree.Root, func(n parse.Node) {
-			if call, ok := n.(*parse.TemplateNode); ok && strings.Contains(call.Name, "$htmltemplate_") {
-				derived = true
-			}
-		})
-	}
-	return derived
-}
-
-// order finds an order by what is no field.
-func (l *compiler) order(columns map[string]int, shown string) {
-	o := l.file.OrderBy
-	if _, ok := columns[o.Field]; ok || o.Field == "" {
-		return
-	}
-	f := l.file.At("order_by", fmt.Sprintf("order_by: there is no column %s", text.Quoted(o.Field)))
-	f.Hint = strings.TrimSpace(finding.DidYouMean(o.Field, slices.Sorted(maps.Keys(columns))) + " columns: " + shown)
-	l.find(f)
+// sortedFindings returns the findings by file and position, each once.
+func (c *compiler) sortedFindings() finding.Findings {
+	c.findings.Sort()
+	return slices.Compact(c.findings)
 }

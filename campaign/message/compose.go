@@ -38,11 +38,11 @@ type Composer struct {
 func (m *Compiled) Composer() *Composer {
 	return &Composer{
 		m:         m,
-		data:      maps.Clone(m.blank),
-		text:      body{known: m.known, rounds: roundCounter{marks: m.marks}},
-		html:      body{known: m.known, rounds: roundCounter{marks: m.marks}},
+		data:      maps.Clone(m.emptyRow),
+		text:      body{known: m.segments, rounds: roundCounter{marks: m.marks}},
+		html:      body{known: m.segments, rounds: roundCounter{marks: m.marks}},
 		value:     fieldValue{rounds: roundCounter{marks: m.marks}},
-		converter: textConverter{word: m.word, slow: m.markupOut, skeletons: map[string][]textPiece{}},
+		converter: textConverter{placeholder: m.placeholder, whole: m.derived, skeletons: map[string][]textPiece{}},
 	}
 }
 
@@ -139,7 +139,7 @@ func (c *Composer) render() error {
 	m := c.m
 	if m.html != nil {
 		c.html.reset()
-		if err := c.execute(&c.html, m.html, m.htmlSteps); err != nil {
+		if err := c.execute(&c.html, m.html, m.linearHTML); err != nil {
 			return err
 		}
 	}
@@ -147,13 +147,13 @@ func (c *Composer) render() error {
 		return c.converter.convert(&c.text, &c.html)
 	}
 	c.text.reset()
-	return c.execute(&c.text, m.text, m.textSteps)
+	return c.execute(&c.text, m.text, m.linearText)
 }
 
 // execute writes a template, linear where it is.
-func (c *Composer) execute(w io.Writer, template interface{ Execute(io.Writer, any) error }, steps linear) error {
-	if steps != nil {
-		return steps.execute(w, c.data, &c.scratch)
+func (c *Composer) execute(w io.Writer, template interface{ Execute(io.Writer, any) error }, direct linear) error {
+	if direct != nil {
+		return direct.execute(w, c.data, &c.scratch)
 	}
 	return executionError(template.Execute(w, c.data))
 }
@@ -164,7 +164,7 @@ func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
 	}
 	c.value.Reset()
 	c.value.rounds.reset()
-	if err := c.execute(&c.value, f.template, f.steps); err != nil {
+	if err := c.execute(&c.value, f.template, f.linear); err != nil {
 		return out, fmt.Errorf("header %s: %w", f.name, err)
 	}
 	return appendHeader(out, f.name, c.value.String()), nil

@@ -116,7 +116,7 @@ func FuzzCompose(f *testing.F) {
 			t.Errorf("the second message differs (%v):\n%s\n%s", err, made, joined(again))
 		}
 		checkLines(t, made)
-		if strings.Contains(string(made), derived.word) {
+		if strings.Contains(string(made), derived.placeholder) {
 			t.Errorf("a word that stands for a value is left:\n%s", made)
 		}
 	})

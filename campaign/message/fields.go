@@ -23,10 +23,8 @@ const (
 // A checker walks the parse trees of a set of templates the way an execution would, and finds the fields, functions and
 // templates that do not exist, and templates that call themselves, which would not end.
 type checker struct {
-	*compiler
-	trees  map[string]*parse.Tree
-	fields []string // all names of fields
-	shown  string   // the columns, for hints
+	compiler *compiler
+	trees    map[string]*parse.Tree
 
 	done   map[call]bool
 	active []string // the templates that are being walked, outermost first
@@ -45,8 +43,12 @@ type binding struct {
 }
 
 // check walks the entry template, and after it all those that nothing calls.
-func (c *checker) check(entry string) {
-	c.done = map[call]bool{}
+func (c *compiler) check(set *templateSet, entry string) {
+	check := &checker{compiler: c, trees: set.written, done: map[call]bool{}}
+	check.all(entry)
+}
+
+func (c *checker) all(entry string) {
 	if c.trees[entry] != nil {
 		c.template(entry, kindRow)
 	}
@@ -80,7 +82,7 @@ func (c *checker) template(name string, dot kind) {
 }
 
 func (c *checker) at(n parse.Node, message, hint string) {
-	c.findAt(c.tree.ParseName, int(n.Position()), message, hint)
+	c.compiler.reportAt(c.tree.ParseName, int(n.Position()), message, hint)
 }
 
 func (c *checker) list(list *parse.ListNode, dot kind) {
@@ -192,7 +194,7 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind) kind {
 		}
 	case name.Ident == "date":
 		if layout, ok := cmd.Args[1].(*parse.StringNode); ok {
-			if err := checkLayout(layout.Text); err != nil {
+			if err := checkDateLayout(layout.Text); err != nil {
 				c.at(layout, err.Error(), "")
 			}
 		}
@@ -239,7 +241,7 @@ func (c *checker) path(n parse.Node, of kind, names []string) kind {
 			c.field(n, name)
 		case kindText:
 			hint := ""
-			if slices.Contains(c.fields, name) {
+			if slices.Contains(c.compiler.fields, name) {
 				hint = "inside {{ with }} and {{ range }} the dot is the value at hand: write $." + name
 			}
 			c.at(n, fmt.Sprintf("a text has no field %q", name), hint)
@@ -257,11 +259,11 @@ func (c *checker) path(n parse.Node, of kind, names []string) kind {
 }
 
 func (c *checker) field(n parse.Node, name string) {
-	if slices.Contains(c.fields, name) {
+	if slices.Contains(c.compiler.fields, name) {
 		return
 	}
-	hint := "columns: " + c.shown
-	if near := finding.DidYouMean(name, c.fields); near != "" {
+	hint := "columns: " + c.compiler.columns
+	if near := finding.DidYouMean(name, c.compiler.fields); near != "" {
 		hint = near + " " + hint
 	}
 	c.at(n, fmt.Sprintf("unknown field %q", name), hint)

@@ -144,7 +144,7 @@ var dateForms = []string{
 // date writes a date in another form: {{ .joined | date "2 January 2006" }}. The layout is Go's: the form in which
 // Monday, 2 January 2006, 15:04:05 would be written. An empty text stays empty; one that is no date is an error.
 func date(layout, s string) (string, error) {
-	if err := checkLayout(layout); err != nil {
+	if err := checkDateLayout(layout); err != nil {
 		return "", err
 	}
 	s = strings.TrimSpace(s)
@@ -159,8 +159,8 @@ func date(layout, s string) (string, error) {
 	return "", fmt.Errorf("%s is not a date (write it as 2026-12-31)", text.Quoted(s))
 }
 
-// checkLayout refuses layouts of other languages (%d.%m.%Y, DD.MM.YYYY): they would be printed as they are.
-func checkLayout(layout string) error {
+// checkDateLayout refuses layouts of other languages (%d.%m.%Y, DD.MM.YYYY): they would be printed as they are.
+func checkDateLayout(layout string) error {
 	a := time.Date(2006, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := time.Date(2017, 11, 21, 22, 33, 44, 0, time.UTC)
 	if len(layout) > 200 || !utf8.ValidString(layout) || strings.Contains(layout, "%") || a.Format(layout) == b.Format(layout) {

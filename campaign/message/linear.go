@@ -37,9 +37,9 @@ func (s linear) execute(w io.Writer, data map[string]string, scratch *[]byte) er
 	return nil
 }
 
-// linear is a template of the set as a linear one; nil for those that are not. The set is executable, so that what html/template adds to
+// linearize is a template of the set as a linear one; nil for those that are not. The set is executable, so that what html/template adds to
 // its actions is in the trees.
-func (s *templateSet) linear(name string, fields map[string]string) linear {
+func (s *templateSet) linearize(name string, fields map[string]string) linear {
 	known := functions()
 	var steps linear
 	var walk func(name string) bool

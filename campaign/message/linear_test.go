@@ -33,17 +33,17 @@ func FuzzLinear(f *testing.F) {
 			}
 			var direct, standard body
 			for _, b := range []*body{&direct, &standard} {
-				b.known, b.rounds.marks = m.known, m.marks
+				b.known, b.rounds.marks = m.segments, m.marks
 			}
 			directErr, standardErr := steps.execute(&direct, c.data, &c.scratch), execute(&standard)
 			if (directErr == nil) != (standardErr == nil) || string(direct.own) != string(standard.own) || !slices.Equal(direct.pieces, standard.pieces) {
 				t.Errorf("%s: %q (%v), want %q (%v)", part, direct.all(), directErr, standard.all(), standardErr)
 			}
 		}
-		compare("HTML", m.htmlSteps, func(b *body) error { return m.html.Execute(b, c.data) })
-		compare("text", m.textSteps, func(b *body) error { return m.text.Execute(b, c.data) })
+		compare("HTML", m.linearHTML, func(b *body) error { return m.html.Execute(b, c.data) })
+		compare("text", m.linearText, func(b *body) error { return m.text.Execute(b, c.data) })
 		if m.subject.template != nil {
-			compare("subject", m.subject.steps, func(b *body) error { return m.subject.template.Execute(b, c.data) })
+			compare("subject", m.subject.linear, func(b *body) error { return m.subject.template.Execute(b, c.data) })
 		}
 	})
 }
@@ -52,12 +52,12 @@ func FuzzLinear(f *testing.F) {
 func TestLinear(t *testing.T) {
 	page := `<p title="{{ .city }}">Hello {{ .first_name | default "you" }}</p><a href="https://example.com/?c={{ .city }}">{{ template "foot" . }}</a>`
 	m := mustCompile(t, map[string]string{"newsletter.html": page, "newsletter.txt": "Hello {{ .first_name | upper }}", "subject": "News for {{ .first_name }}", "foot.html": "{{ .items }}"})
-	if m.htmlSteps == nil || m.textSteps == nil || m.subject.steps == nil {
-		t.Errorf("HTML %d, text %d, subject %d steps", len(m.htmlSteps), len(m.textSteps), len(m.subject.steps))
+	if m.linearHTML == nil || m.linearText == nil || m.subject.linear == nil {
+		t.Errorf("HTML %d, text %d, subject %d steps", len(m.linearHTML), len(m.linearText), len(m.subject.linear))
 	}
 	many := strings.Repeat(`{{ template "b" . }}`, 200)
 	m = mustCompile(t, map[string]string{"newsletter.txt": `{{ define "b" }}` + strings.Repeat(`{{ template "c" . }}`, 200) + `{{ end }}{{ define "c" }}{{ .city }}{{ end }}` + many})
-	if m.textSteps != nil {
-		t.Errorf("a template of %d steps was written down", len(m.textSteps))
+	if m.linearText != nil {
+		t.Errorf("a template of %d steps was written down", len(m.linearText))
 	}
 }

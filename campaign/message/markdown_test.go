@@ -79,14 +79,16 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, format := range []format{formatText, formatHTML, formatMarkdown} {
-			l := &compiler{file: &campaign.File{}, read: readFrom(map[string]string{"a.md": text}), hash: sha256.New(), sources: map[string]string{}}
+			c := &compiler{
+				file: &campaign.File{}, read: readFrom(map[string]string{"a.md": text}), hash: sha256.New(), sources: map[string]string{},
+				fields: []string{"email", "city"}, columns: "email",
+			}
 			set := newTemplateSet()
-			l.load(set, "a", "a.md", format)
-			c := &checker{compiler: l, trees: set.written, fields: []string{"email", "city"}, shown: "email"}
-			c.check("a")
-			for _, finding := range l.findings {
-				if finding.File != "a.md" || finding.Message == "" {
-					t.Errorf("a finding without a place: %+v", finding)
+			c.loadTemplate(set, "a", "a.md", format)
+			c.check(set, "a")
+			for _, f := range c.findings {
+				if f.File != "a.md" || f.Message == "" {
+					t.Errorf("a finding without a position: %+v", f)
 				}
 			}
 		}

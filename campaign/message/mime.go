@@ -134,25 +134,36 @@ var cidReference = regexp.MustCompile(`(["'=(]\s*)cid:([^"'\s)>]*)`)
 // inlineName: what may stand in a cid: URL and in a Content-ID as it is (RFC 2392, RFC 5322 section 3.2.3).
 var inlineName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
+// attachments reads and encodes the attachments.
+func (c *compiler) attachments() []attachment {
+	var all []attachment
+	for _, file := range c.file.Attachments {
+		if content, ok := c.readFile(file); ok {
+			all = append(all, newAttachment(file, content))
+		}
+	}
+	return all
+}
+
 // inlineFiles reads the inline files and completes the references to them: cid:logo.png becomes
 // cid:logo.png@HASH.mailblast, since a Content-ID is a message id and world-unique (RFC 2045 section 7).
-func (l *compiler) inlineFiles(set *templateSet, hash func() string) []attachment {
+func (c *compiler) inlineFiles(set *templateSet) []attachment {
 	files := map[string]string{}
 	referred := map[string]bool{}
 	var names []string
 	var all []attachment
-	for i, file := range l.file.Inline {
+	for i, file := range c.file.Inline {
 		key := fmt.Sprintf("inline[%d]", i)
-		content, ok := l.content(file)
+		content, ok := c.readFile(file)
 		a := newAttachment(file, content)
 		if first, twice := files[a.name]; twice {
-			l.find(l.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", text.Quoted(file), text.Quoted(first))))
+			c.report(c.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", text.Quoted(file), text.Quoted(first))))
 			continue
 		}
 		if !inlineName.MatchString(a.name) {
-			f := l.file.At(key, fmt.Sprintf("inline: %s cannot stand in a cid: address", text.Quoted(a.name)))
+			f := c.file.At(key, fmt.Sprintf("inline: %s cannot stand in a cid: address", text.Quoted(a.name)))
 			f.Hint = "rename the file: letters, digits, - and _ with single dots between"
-			l.find(f)
+			c.report(f)
 		}
 		files[a.name] = file
 		names = append(names, a.name)
@@ -160,11 +171,11 @@ func (l *compiler) inlineFiles(set *templateSet, hash func() string) []attachmen
 			all = append(all, a)
 		}
 	}
-	domain := "@" + hash()[:16] + ".mailblast"
+	domain := "@" + c.sum()[:16] + ".mailblast"
 	for i := range all {
 		all[i].id = all[i].name + domain
 	}
-	set.texts(func(tree *parse.Tree, node *parse.TextNode) {
+	set.eachText(func(tree *parse.Tree, node *parse.TextNode) {
 		node.Text = cidReference.ReplaceAllFunc(node.Text, func(ref []byte) []byte {
 			name := string(ref[bytes.Index(ref, []byte("cid:"))+len("cid:"):])
 			referred[name] = true
@@ -174,17 +185,17 @@ func (l *compiler) inlineFiles(set *templateSet, hash func() string) []attachmen
 					hint = "list the file under inline:, and write its name out in the template"
 				}
 				file := strings.TrimSuffix(tree.ParseName, asHTML)
-				l.findAt(file, strings.Index(l.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
+				c.reportAt(file, strings.Index(c.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
 				return ref
 			}
 			return append(bytes.Clone(ref), domain...)
 		})
 	})
-	for i, file := range l.file.Inline {
+	for i, file := range c.file.Inline {
 		if name := path.Base(file); !referred[name] && files[name] == file {
-			f := l.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", text.Quoted(name)))
+			f := c.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", text.Quoted(name)))
 			f.Hint = fmt.Sprintf(`refer to it, as in <img src="cid:%s">, or make it an attachment`, name)
-			l.find(f)
+			c.report(f)
 		}
 	}
 	return all

@@ -24,21 +24,21 @@ const (
 )
 
 // marks are empty texts at the beginning of each loop's body and of each template. text/template hands over an empty
-// text like any other with a Write of its slice, and the address behind the slice tells whose round it is. The copies
+// readTemplate like any other with a Write of its slice, and the address behind the slice tells whose round it is. The copies
 // that html/template makes of a template that it finds in a second context have none of this; what they print, nothing
 // included, is bounded by maxPart alone, which is 30 times as many rounds.
 type marks map[*byte]finding.Finding // the place, and in Message what stands before the text of an error
 
-// mark puts the marks into trees that were checked and are about to be made executable.
-func (l *compiler) mark(s *templateSet) {
+// addMarks puts the marks into trees that were checked and are about to be made executable.
+func (c *compiler) addMarks(s *templateSet) {
 	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
 		tree := s.trees[name]
 		eachNode(tree.Root, func(n parse.Node) {
 			if loop, ok := n.(*parse.RangeNode); ok {
-				l.marks.put(loop.List, l.findingAt(tree.ParseName, int(loop.Position()), "", ""))
+				c.marks.put(loop.List, c.findingAt(tree.ParseName, int(loop.Position()), "", ""))
 			}
 		})
-		l.marks.put(tree.Root, l.findingAt(tree.ParseName, int(tree.Root.Position()), "", ""))
+		c.marks.put(tree.Root, c.findingAt(tree.ParseName, int(tree.Root.Position()), "", ""))
 	}
 }
 

@@ -40,48 +40,50 @@ type compiler struct {
 	hash     hash.Hash         // of all that is read
 	sources  map[string]string // what stands in each template file, by the name it has in error messages
 	marks    marks
+	fields   []string // all names of fields
+	columns  string   // the columns of the list, for hints
 	findings finding.Findings
 }
 
-func (l *compiler) find(f finding.Finding) { l.findings = append(l.findings, f) }
+func (c *compiler) report(f finding.Finding) { c.findings = append(c.findings, f) }
 
-// findAt adds a finding at an octet of a template file.
-func (l *compiler) findAt(file string, offset int, message, hint string) {
-	l.find(l.findingAt(file, offset, message, hint))
+// reportAt adds a finding at an octet of a template file.
+func (c *compiler) reportAt(file string, offset int, message, hint string) {
+	c.report(c.findingAt(file, offset, message, hint))
 }
 
 // findingAt is a finding at an octet of a template file. A template that is no file is a value in the campaign file, and
 // called by its key.
-func (l *compiler) findingAt(file string, offset int, message, hint string) finding.Finding {
+func (c *compiler) findingAt(file string, offset int, message, hint string) finding.Finding {
 	f := finding.Finding{File: file, Message: message, Hint: hint}
-	source, isFile := l.sources[file]
+	source, isFile := c.sources[file]
 	if !isFile {
-		f = l.file.At(file, file+": "+message)
+		f = c.file.At(file, file+": "+message)
 		f.Hint = hint
 	} else if offset >= 0 && offset <= len(source) {
-		f.Line, f.Column = text.Place([]byte(source), offset)
+		f.Line, f.Column = text.Position([]byte(source), offset)
 	}
 	return f
 }
 
-// content reads a file that the campaign file names.
-func (l *compiler) content(file string) ([]byte, bool) {
-	content, err := l.read(file)
+// readFile reads a file that the campaign file names.
+func (c *compiler) readFile(file string) ([]byte, bool) {
+	content, err := c.read(file)
 	if err != nil {
-		key := l.keyOf(file)
-		f := l.file.At(key, key+": "+text.QuoteControl(err.Error()))
+		key := c.keyOf(file)
+		f := c.file.At(key, key+": "+text.QuoteControl(err.Error()))
 		f.Hint = "paths are relative to the campaign file"
-		l.find(f)
+		c.report(f)
 		return nil, false
 	}
-	fmt.Fprintf(l.hash, "%q %d ", file, len(content))
-	l.hash.Write(content)
+	fmt.Fprintf(c.hash, "%q %d ", file, len(content))
+	c.hash.Write(content)
 	return content, true
 }
 
 // keyOf is the key of the campaign file under which a path stands.
-func (l *compiler) keyOf(path string) string {
-	for _, ref := range l.file.Files() {
+func (c *compiler) keyOf(path string) string {
+	for _, ref := range c.file.Files() {
 		if ref.Path == path {
 			return ref.Key
 		}
@@ -89,23 +91,23 @@ func (l *compiler) keyOf(path string) string {
 	return ""
 }
 
-// text reads a template file: UTF-8, with LF for all kinds of line ends.
-func (l *compiler) text(file string) (string, bool) {
-	content, ok := l.content(file)
+// readTemplate reads a template file: UTF-8, with LF for all kinds of line ends.
+func (c *compiler) readTemplate(file string) (string, bool) {
+	content, ok := c.readFile(file)
 	if !ok {
 		return "", false
 	}
 	if len(content) > maxTemplate {
-		l.find(finding.Finding{File: file, Message: fmt.Sprintf("is larger than %d octets", maxTemplate),
+		c.report(finding.Finding{File: file, Message: fmt.Sprintf("is larger than %d octets", maxTemplate),
 			Hint: "pictures go into inline: and are referred to as cid:name"})
 		return "", false
 	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	source := bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
-	l.sources[file] = string(source)
+	c.sources[file] = string(source)
 	if i := text.InvalidUTF8(source); i >= 0 {
-		line, column := text.Place(source, i)
-		l.find(finding.Finding{File: file, Line: line, Column: column, Message: "is not UTF-8", Hint: "save it as UTF-8"})
+		line, column := text.Position(source, i)
+		c.report(finding.Finding{File: file, Line: line, Column: column, Message: "is not UTF-8", Hint: "save it as UTF-8"})
 		return "", false
 	}
 	return string(source), true
@@ -113,7 +115,7 @@ func (l *compiler) text(file string) (string, bool) {
 
 // parse parses one source and returns the templates it defines by name; its own is called name. Functions are looked at
 // later, so that all unknown ones are found at once.
-func (l *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool) {
+func (c *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool) {
 	tree := parse.New(name)
 	tree.Mode = parse.SkipFuncCheck
 	trees := map[string]*parse.Tree{}
@@ -125,10 +127,10 @@ func (l *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool)
 				f.Column, f.Message = 1, strings.TrimPrefix(message, "template: ")
 			}
 		}
-		if _, isFile := l.sources[file]; !isFile {
-			f = l.file.At(file, file+": "+f.Message)
+		if _, isFile := c.sources[file]; !isFile {
+			f = c.file.At(file, file+": "+f.Message)
 		}
-		l.find(f)
+		c.report(f)
 		return nil, false
 	}
 	for _, t := range trees {
@@ -139,10 +141,10 @@ func (l *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool)
 
 // add puts the templates of one file into a set. Two of the same name are an error: which of them would be used
 // depended on the order.
-func (l *compiler) add(set *templateSet, name, file string, written, run map[string]*parse.Tree) {
+func (c *compiler) add(set *templateSet, name, file string, written, run map[string]*parse.Tree) {
 	for _, n := range slices.Sorted(maps.Keys(written)) {
 		if old := set.written[n]; old != nil && !parse.IsEmptyTree(old.Root) && !parse.IsEmptyTree(written[n].Root) {
-			l.find(finding.Finding{File: file, Message: fmt.Sprintf("there is already a template %q, in %s", n, text.QuoteControl(old.ParseName)),
+			c.report(finding.Finding{File: file, Message: fmt.Sprintf("there is already a template %q, in %s", n, text.QuoteControl(old.ParseName)),
 				Hint: "rename one of them"})
 			return
 		}
@@ -171,54 +173,54 @@ const (
 	formatMarkdown
 )
 
-// load reads a file into a set under a name. Markdown becomes HTML on the way.
-func (l *compiler) load(set *templateSet, name, file string, format format) {
-	text, ok := l.text(file)
+// loadTemplate reads a file into a set under a name. Markdown becomes HTML on the way.
+func (c *compiler) loadTemplate(set *templateSet, name, file string, format format) {
+	text, ok := c.readTemplate(file)
 	if !ok {
 		return
 	}
-	written, ok := l.parse(name, file, text)
+	written, ok := c.parse(name, file, text)
 	if !ok {
 		return
 	}
 	if format == formatText {
-		l.add(set, name, file, written, written)
+		c.add(set, name, file, written, written)
 		return
 	}
 	page, label := text, file
 	if format == formatMarkdown {
 		var err error
 		if page, err = renderMarkdown(text); err != nil {
-			l.find(finding.Finding{File: file, Message: "cannot be rendered: " + err.Error()})
+			c.report(finding.Finding{File: file, Message: "cannot be rendered: " + err.Error()})
 			return
 		}
 		label += asHTML
-		l.sources[label] = page
+		c.sources[label] = page
 	}
-	run, ok := l.parse(name, label, hideConditionals(page))
+	run, ok := c.parse(name, label, hideConditionals(page))
 	if !ok {
-		f := &l.findings[len(l.findings)-1]
+		f := &c.findings[len(c.findings)-1]
 		*f = finding.Finding{File: file, Message: "its actions do not fit the HTML that it becomes: " + f.Message,
 			Hint: "an {{ if }} and its {{ end }} belong into the same block, or each on a line of its own"}
 		return
 	}
-	l.add(set, name, file, written, run)
+	c.add(set, name, file, written, run)
 }
 
-// partials loads each file into the set that its extension names, as a template called like the file without it.
-func (l *compiler) partials(files []string, html, text *templateSet) {
+// loadPartials loads each file into the set that its extension names, as a template called like the file without it.
+func (c *compiler) loadPartials(files []string, html, text *templateSet) {
 	for _, file := range files {
 		ext := path.Ext(file)
 		name := strings.TrimSuffix(path.Base(file), ext)
 		switch strings.ToLower(ext) {
 		case ".html", ".htm":
-			l.load(html, name, file, formatHTML)
+			c.loadTemplate(html, name, file, formatHTML)
 		case ".md", ".markdown":
-			l.load(html, name, file, formatMarkdown)
+			c.loadTemplate(html, name, file, formatMarkdown)
 		case ".txt":
-			l.load(text, name, file, formatText)
+			c.loadTemplate(text, name, file, formatText)
 		default:
-			l.find(finding.Finding{File: file, Message: fmt.Sprintf("a partial cannot have the extension %q", ext),
+			c.report(finding.Finding{File: file, Message: fmt.Sprintf("a partial cannot have the extension %q", ext),
 				Hint: ".html and .md are for the HTML part, .txt for the text part"})
 		}
 	}
@@ -226,29 +228,29 @@ func (l *compiler) partials(files []string, html, text *templateSet) {
 
 // htmlTemplate makes the set executable. The escaper runs at once, so that its errors are found now and the texts in the
 // trees have the form in which they will be written.
-func (l *compiler) htmlTemplate(set *templateSet, entry string, data map[string]string) *htmltemplate.Template {
-	l.mark(set)
+func (c *compiler) htmlTemplate(set *templateSet, entry string, data map[string]string) *htmltemplate.Template {
+	c.addMarks(set)
 	root := htmltemplate.New("").Funcs(functions()).Option("missingkey=error")
 	root.Funcs(htmltemplate.FuncMap{conditionalFunc: conditionalComment})
 	for _, name := range slices.Sorted(maps.Keys(set.trees)) {
 		if _, err := root.AddParseTree(name, set.trees[name]); err != nil {
-			l.find(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
+			c.report(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
 			return nil
 		}
 	}
 	t := root.Lookup(entry) // it is there: all files were read and parsed
 	// What else goes wrong with a row of empty fields says nothing about real ones.
-	err := t.Execute(&body{rounds: roundCounter{marks: l.marks}}, data)
+	err := t.Execute(&body{rounds: roundCounter{marks: c.marks}}, data)
 	if e := (*htmltemplate.Error)(nil); errors.As(err, &e) {
-		l.findEscape(set, e)
+		c.reportEscape(set, e)
 		return nil
 	}
 	set.showConditionals()
 	return t
 }
 
-// findEscape adds what html/template found while looking at the contexts of the actions.
-func (l *compiler) findEscape(set *templateSet, e *htmltemplate.Error) {
+// reportEscape adds what html/template found while looking at the contexts of the actions.
+func (c *compiler) reportEscape(set *templateSet, e *htmltemplate.Error) {
 	name, _, _ := strings.Cut(e.Name, "$htmltemplate_")
 	message, _, _ := strings.Cut(e.Description, ": {state") // what follows is its inner state, of use to nobody
 	f := finding.Finding{File: e.Name, Line: e.Line, Column: 1, Message: message,
@@ -257,27 +259,27 @@ func (l *compiler) findEscape(set *templateSet, e *htmltemplate.Error) {
 		f.File = tree.ParseName
 	}
 	if e.Node != nil {
-		l.findAt(f.File, int(e.Node.Position()), f.Message, f.Hint)
+		c.reportAt(f.File, int(e.Node.Position()), f.Message, f.Hint)
 		return
 	}
-	l.find(f)
+	c.report(f)
 }
 
 // textTemplate makes the set executable.
-func (l *compiler) textTemplate(set *templateSet, entry string) *texttemplate.Template {
-	l.mark(set)
+func (c *compiler) textTemplate(set *templateSet, entry string) *texttemplate.Template {
+	c.addMarks(set)
 	root := texttemplate.New("").Funcs(functions()).Option("missingkey=error")
 	for _, name := range slices.Sorted(maps.Keys(set.trees)) {
 		if _, err := root.AddParseTree(name, set.trees[name]); err != nil {
-			l.find(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
+			c.report(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
 			return nil
 		}
 	}
 	return root.Lookup(entry)
 }
 
-// texts calls f with every text node of the set's templates.
-func (s *templateSet) texts(f func(tree *parse.Tree, node *parse.TextNode)) {
+// eachText calls f with every text node of the set's templates.
+func (s *templateSet) eachText(f func(tree *parse.Tree, node *parse.TextNode)) {
 	for _, name := range slices.Sorted(maps.Keys(s.trees)) {
 		tree := s.trees[name]
 		eachNode(tree.Root, func(n parse.Node) {
@@ -288,15 +290,29 @@ func (s *templateSet) texts(f func(tree *parse.Tree, node *parse.TextNode)) {
 	}
 }
 
-// segments encodes every text of the set beforehand.
-func (s *templateSet) segments(known map[*byte]*segment) {
-	s.texts(func(_ *parse.Tree, node *parse.TextNode) {
+// encodeTexts encodes every text of the set beforehand.
+func (s *templateSet) encodeTexts(known map[*byte]*segment) {
+	s.eachText(func(_ *parse.Tree, node *parse.TextNode) {
 		if len(node.Text) > 0 {
 			seg := newSegment(node.Text)
 			seg.id = len(known)
 			known[&node.Text[0]] = seg
 		}
 	})
+}
+
+// hasDerived reports whether html/template made copies of templates for other contexts than plain HTML. It keeps them to
+// itself, so their texts are not among our segments.
+func (s *templateSet) hasDerived() bool {
+	derived := false
+	for _, tree := range s.trees {
+		eachNode(tree.Root, func(n parse.Node) {
+			if call, ok := n.(*parse.TemplateNode); ok && strings.Contains(call.Name, "$htmltemplate_") {
+				derived = true
+			}
+		})
+	}
+	return derived
 }
 
 // eachNode calls f with the node and all nodes of its lists, in order.

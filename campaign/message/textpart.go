@@ -24,10 +24,10 @@ import (
 // The first message of a skeleton is also converted as a whole. When that gives another text, the template does something
 // that a skeleton cannot follow, and its messages are converted one by one.
 type textConverter struct {
-	word      string                 // in no template; begins the word that stands for a value
-	slow      bool                   // some texts of the template cannot be told from values
-	skeletons map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message
-	key       []byte
+	placeholder string                 // occurs in no template; begins the word that stands for a value
+	whole       bool                   // some texts of the template cannot be told from values: convert each message as a whole
+	skeletons   map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message
+	key         []byte
 }
 
 // A textPiece of a skeleton is a segment or, where that is nil, the value in that piece of the HTML.
@@ -42,12 +42,12 @@ const maxSkeletons = 256
 func isBlank(value []byte) bool { return len(bytes.TrimSpace(value)) == 0 }
 
 // convert fills text with what page says.
-func (m *textConverter) convert(text, page *body) error {
+func (c *textConverter) convert(text, page *body) error {
 	text.reset()
-	if m.slow {
-		return m.convertWhole(text, page)
+	if c.whole {
+		return c.convertWhole(text, page)
 	}
-	m.key = m.key[:0]
+	c.key = c.key[:0]
 	for _, p := range page.pieces {
 		id := -1
 		if p.seg != nil {
@@ -55,36 +55,36 @@ func (m *textConverter) convert(text, page *body) error {
 		} else if isBlank(page.source(p)) {
 			id = -2
 		}
-		m.key = append(m.key, byte(id), byte(id>>8), byte(id>>16))
+		c.key = append(c.key, byte(id), byte(id>>8), byte(id>>16))
 	}
-	skeleton, ok := m.skeletons[string(m.key)]
-	if !ok && len(m.skeletons) < maxSkeletons {
+	skeleton, ok := c.skeletons[string(c.key)]
+	if !ok && len(c.skeletons) < maxSkeletons {
 		var err error
-		if skeleton, err = m.skeleton(page); err != nil {
+		if skeleton, err = c.makeSkeleton(page); err != nil {
 			return err
 		}
-		m.fill(text, page, skeleton)
+		c.fillSkeleton(text, page, skeleton)
 		ours := text.all()
 		text.reset()
-		if err := m.convertWhole(text, page); err != nil {
+		if err := c.convertWhole(text, page); err != nil {
 			return err
 		}
 		if !slices.EqualFunc(bytes.Fields(ours), bytes.Fields(text.all()), bytes.Equal) {
 			skeleton = nil
 		}
-		m.skeletons[string(m.key)] = skeleton
+		c.skeletons[string(c.key)] = skeleton
 	}
 	if skeleton == nil {
 		text.reset()
-		return m.convertWhole(text, page)
+		return c.convertWhole(text, page)
 	}
 	text.reset()
-	m.fill(text, page, skeleton)
+	c.fillSkeleton(text, page, skeleton)
 	return nil
 }
 
 // convertWhole is the slow way: it converts one message as a whole.
-func (m *textConverter) convertWhole(text, page *body) error {
+func (c *textConverter) convertWhole(text, page *body) error {
 	converted, err := plainText(string(page.all()))
 	if err != nil {
 		return err
@@ -93,13 +93,13 @@ func (m *textConverter) convertWhole(text, page *body) error {
 	return err
 }
 
-func (m *textConverter) skeleton(page *body) ([]textPiece, error) {
+func (c *textConverter) makeSkeleton(page *body) ([]textPiece, error) {
 	var doc strings.Builder
 	for i, p := range page.pieces {
 		if source := page.source(p); p.seg != nil || isBlank(source) {
 			doc.Write(source)
 		} else {
-			fmt.Fprintf(&doc, "%s%dz", m.word, i)
+			fmt.Fprintf(&doc, "%s%dz", c.placeholder, i)
 		}
 	}
 	converted, err := plainText(doc.String())
@@ -108,7 +108,7 @@ func (m *textConverter) skeleton(page *body) ([]textPiece, error) {
 	}
 	skeleton := []textPiece{} // not nil, which has a meaning
 	for converted != "" {
-		before, rest, found := strings.Cut(converted, m.word)
+		before, rest, found := strings.Cut(converted, c.placeholder)
 		if before != "" {
 			skeleton = append(skeleton, textPiece{seg: newSegment([]byte(before))})
 		}
@@ -126,7 +126,7 @@ func (m *textConverter) skeleton(page *body) ([]textPiece, error) {
 	return skeleton, nil
 }
 
-func (m *textConverter) fill(text, page *body, skeleton []textPiece) {
+func (c *textConverter) fillSkeleton(text, page *body, skeleton []textPiece) {
 	for _, t := range skeleton {
 		if t.seg != nil {
 			text.pieces = append(text.pieces, piece{seg: t.seg})

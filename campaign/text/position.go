@@ -17,8 +17,8 @@ func InvalidUTF8(b []byte) int {
 	return -1
 }
 
-// Place returns the line and the column of the octet i, both from 1, the column in characters.
-func Place(b []byte, i int) (line, column int) {
+// Position returns the line and the column of the octet i, both from 1, the column in characters.
+func Position(b []byte, i int) (line, column int) {
 	before := b[:i]
 	line = bytes.Count(before, []byte("\n")) + 1
 	return line, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
