@@ -8,8 +8,8 @@ import (
 	"mailblast/campaign/text"
 )
 
-// maxText is the longest text that a value may have after its variables were expanded. It bounds what a small file
-// can make of a large variable.
+// maxText is the greatest length of a value after its variables were expanded. It bounds what a small file can make of a
+// large variable.
 const maxText = 16 << 10 // octets
 
 var (
@@ -17,13 +17,13 @@ var (
 	variableOnly = regexp.MustCompile(`^\$\{[A-Za-z_][A-Za-z0-9_]*\}$`)
 )
 
-// expand replaces ${NAME} by the variable and ${NAME:-default} by the variable, or by the default where the variable
-// is unset or empty (as a shell does). A default ends at the first }, and what was put in is not expanded again. used
-// says that there was a reference.
+// expand replaces ${NAME} by the variable, and ${NAME:-default} by the variable, or by the default if the variable is unset
+// or empty, as a shell does. A default ends at the first }. The replacement is not expanded again. used reports that there
+// was a reference.
 //
-// A $ in front of anything else stays as it is, also in front of a template action: ${{ .price }} is a dollar sign
-// and a price. Right before a reference $$ is one dollar sign: $${NAME} is the text ${NAME}, and $$${NAME} is a dollar
-// sign and the variable.
+// A $ in front of anything else stays as it is, also in front of a template action: ${{ .price }} is a dollar sign and a
+// price. Right before a reference $$ is one dollar sign: $${NAME} is the text ${NAME}, and $$${NAME} is a dollar sign and
+// the variable.
 func expand(s string, lookup func(string) (string, bool)) (value string, used bool, faults []fault) {
 	var b strings.Builder
 	for s != "" {
@@ -60,13 +60,13 @@ func expand(s string, lookup func(string) (string, bool)) (value string, used bo
 		}
 		b.WriteString(text)
 		if b.Len() > maxText {
-			break // the caller says that it is too long
+			break // the caller reports that it is too long
 		}
 	}
 	return b.String(), used, faults
 }
 
-// resolveVariable is the value of what stands between ${ and }.
+// resolveVariable returns the value of what stands between ${ and }.
 func resolveVariable(inner string, lookup func(string) (string, bool)) (string, fault) {
 	name, def, hasDefault := strings.Cut(inner, ":-")
 	if !variableName.MatchString(name) {

@@ -1,12 +1,12 @@
 // Package campaign is the campaign file: what is sent, over which servers, within which limits, and when.
 //
-// Parse reads the YAML (syntax.go) and walks its nodes along the table of all keys (schema.go, parse.go). Each value has its
-// ${VARIABLES} expanded (expand.go) and is checked by a function of its own (values.go, limits.go, window.go, order.go).
-// Then Parse checks what depends on several keys and fills in the defaults. It reports everything that is wrong with the
-// file at once, each finding with its place.
+// Parse reads the YAML (syntax.go) and walks its nodes along the table of all keys (schema.go, parse.go, nodes.go). It
+// expands the ${VARIABLES} of each value (expand.go) and checks the value with a function of its own (values.go, limits.go,
+// window.go, order.go). Then it checks what depends on several keys and fills in the defaults. It reports everything that
+// is wrong with the file at once, each finding with its position.
 //
-// The recipients are in campaign/list, the message is in campaign/message. The campaign file knows neither: of the list's
-// rooms it imports the addresses only.
+// The package campaign/list reads the recipients, and campaign/message makes the messages. The campaign file knows neither
+// of them; of the list it imports the addresses only.
 package campaign
 
 import (
@@ -19,8 +19,8 @@ import (
 	"mailblast/campaign/list/address"
 )
 
-// A File is a campaign file (YAML) after ${VARIABLES} were expanded and defaults filled in. Paths are as written,
-// relative to the folder of the campaign file. Printing it shows no password.
+// A File is a campaign file after its ${VARIABLES} were expanded and the defaults filled in. Paths are as written, relative
+// to the folder of the campaign file. Printing a File shows no password.
 type File struct {
 	Name        string
 	From        Mailbox
@@ -29,7 +29,7 @@ type File struct {
 	Subject     string          // a text/template
 	Recipients  string          // "-" is standard input
 	OrderBy     Order
-	Priority    int    // of two unfinished campaigns, the one with the higher is resumed first
+	Priority    int    // of two unfinished campaigns, the one with the higher priority is resumed first
 	HTML        string // html/template; at most one of HTML and Markdown
 	Markdown    string
 	Text        string // text/template; made from the HTML when absent
@@ -37,32 +37,32 @@ type File struct {
 	Attachments []string
 	Inline      []string
 	Headers     []Header // in the order of the file; values are text/templates
-	Servers     []Server // that of smtp, or those of servers
-	Limits      Limits   // those of servers have their own, but for domains
+	Servers     []Server // those of servers:, or the one of smtp:
+	Limits      Limits   // with several servers only what concerns domains; the rest is in each Server
 	Delivery    Delivery
 	Rules       []Rule
 
 	Path string // what the file is called in findings
 
-	positions map[string]position // where the value of each key is that the file has; a section's is its key
+	positions map[string]position // of the value of each key that the file has; of a section, the position of its key
 }
 
-// defaults are the values of the keys that a campaign file leaves out. Those that depend on other keys (the port, the
-// return path) are in parser.checkRelations (schema.go).
+// defaults returns a File with the values of the keys that a campaign file leaves out. parser.checkRelations (schema.go)
+// fills in those that depend on other keys: the port, the return path.
 func defaults() *File {
 	return &File{
 		Delivery: Delivery{Batch: 100, Attempts: 5, BackoffMin: time.Minute, BackoffMax: 4 * time.Hour, Durability: Strict},
 	}
 }
 
-// newServer has the values of the keys that a server leaves out.
+// newServer returns a Server with the values of the keys that the file leaves out.
 func newServer() Server {
 	return Server{SMTP: SMTP{Security: StartTLS, Connections: 10, MessagesPerConnection: 1000, Pipeline: 1}}
 }
 
-// At says where in the campaign file a problem lies that showed only later. The key is written with its section:
-// "html", "smtp.host", "headers.X-Campaign", "attachments[0]". For a key that the file leaves to its default the place
-// is its section, or the top of the file.
+// At makes a finding of a problem that shows only after the file was read. The key is written with its section: "html",
+// "smtp.host", "headers.X-Campaign", "attachments[0]". For a key that the file does not have, the position is that of its
+// section, or the top of the file.
 func (f *File) At(key, message string) finding.Finding {
 	for {
 		if at, ok := f.positions[key]; ok {
@@ -82,8 +82,8 @@ type Reference struct {
 	Path string // as written
 }
 
-// Files lists every file that a snapshot of the campaign needs, each path once, in the order html, markdown, text,
-// partials, attachments, inline, and the ca_file of each server. The recipients are not among them: they become rows of the queue.
+// Files lists every file that a snapshot of the campaign needs, each path once, in the order html, markdown, text, partials,
+// attachments, inline, and the ca_file of each server. The recipients are not among them: they become rows of the queue.
 func (f *File) Files() []Reference {
 	var all []Reference
 	seen := map[string]bool{"": true} // a key without a value names no file
@@ -120,17 +120,17 @@ type Mailbox struct {
 // A Header is one header field that the campaign file adds.
 type Header struct{ Name, Value string }
 
-// A Server is one of those that the campaign is sent over.
+// A Server is one of those over which the campaign is sent.
 type Server struct {
 	SMTP
 	Name   string // default: host and port
-	Weight int    // its part of the messages; 0, for all of them: whoever is free takes the next one
+	Weight int    // its share of the messages; 0 for all servers: whichever is free takes the next message
 	Limits Limits
 
 	key string
 }
 
-// Key is the whole name of one of the server's keys, for At.
+// Key returns the full name of one of the server's keys, for At.
 func (s *Server) Key(name string) string { return join(s.key, name) }
 
 // SMTP is a server and how to talk to it.
@@ -142,10 +142,10 @@ type SMTP struct {
 	Username              string // with a password, or neither
 	Password              Secret
 	Helo                  string     // default: this host's name, filled in by the caller
-	SourceIP              netip.Addr // of this machine; zero: the system chooses
+	SourceIP              netip.Addr // an address of this machine; zero: the system chooses
 	Connections           int        // default 10
 	MessagesPerConnection int        // default 1000; 0: no limit
-	Pipeline              int        // messages under way at a time on a connection, where the server offers CHUNKING; default 1
+	Pipeline              int        // messages on the way at a time over one connection, if the server offers CHUNKING; default 1
 }
 
 // Security says how a connection is encrypted.
@@ -157,9 +157,9 @@ const (
 	None     Security = "none"
 )
 
-// A Rule says what replies mean that Match finds something in: the first that fits decides.
+// A Rule says what a reply means in which Match finds something. The first rule that fits decides.
 type Rule struct {
-	Match *regexp.Regexp // of the reply on one line, as report shows it
+	Match *regexp.Regexp // is matched with the reply on one line, as report shows it
 	Class string         // throttle, transient, hard_bounce, rejected, auth_or_config
 }
 
@@ -174,10 +174,10 @@ type Delivery struct {
 	Expires                Expiry
 }
 
-// Durability is what a begin survives.
+// Durability says what the record of a begun message survives.
 type Durability string
 
 const (
-	Strict  Durability = "strict"  // a power cut (one fsync a group)
+	Strict  Durability = "strict"  // a power cut: one fsync for each group of messages
 	Process Durability = "process" // the death of the process
 )

@@ -17,19 +17,19 @@ import (
 	"mailblast/campaign/text"
 )
 
-// Limits bound the sending from the campaign file. All of them hold together; what is not there bounds nothing. Those of a server have
-// nothing about domains.
+// Limits are the limits that the campaign file sets. All of them hold together; a zero one bounds nothing. The limits of one
+// of several servers have none for domains.
 type Limits struct {
 	Rates                []Rate
 	PerDomain            []DomainRate // in the order of the file
-	PerDomainConnections int          // how many connections may be busy with one domain at a time; 0: no limit
-	Quotas               []Rate       // a used-up quota ends the run, where a rate makes it wait
+	PerDomainConnections int          // how many connections may be sending to one domain at a time; 0: no limit
+	Quotas               []Rate       // a run ends when a quota is used up, where it waits for a rate
 	Warmup               *Warmup      // nil: none
 }
 
-// Account is what a server's limits, and what is found out about it, are kept under: providers count by the account, whichever of their
-// ports it is used over. On this machine itself another port is another server: a tunnel, or a server to test with. An address of our own that
-// is named has limits, and a reputation, of its own.
+// Account returns the name under which the queue keeps a server's limits and what was found out about it. Providers count by
+// account, over whichever of their ports it is used. On this machine another port is another server: a tunnel, or a server
+// to test with. An address of our own that is named in source_ip has limits and a reputation of its own.
 func (s *Server) Account() string {
 	name := s.Host
 	ip, err := netip.ParseAddr(s.Host)
@@ -51,7 +51,7 @@ type Rate struct {
 	Per time.Duration
 }
 
-// String is the rate as the campaign file writes it.
+// String writes the rate as the campaign file does.
 func (r Rate) String() string {
 	for _, u := range []struct {
 		name string
@@ -73,8 +73,8 @@ type DomainRate struct {
 	Rate   Rate
 }
 
-// A Warmup is a quota that grows day by day, counted from the first message to the server. Beyond its last day it bounds
-// nothing, unless it has a cap.
+// A Warmup is a quota that grows day by day, counted from the first message to the server. After the last day of a published
+// schedule it bounds nothing.
 type Warmup struct {
 	Name   string // of a published schedule; "": the file's own
 	Start  int    // messages on the first day
@@ -85,7 +85,7 @@ type Warmup struct {
 	per   time.Duration
 }
 
-// Quota is the bound on a day, counted from 0; false: there is none any more.
+// Quota returns the bound on a day, counted from 0. It returns false when there is none any more.
 func (w *Warmup) Quota(day int) (Rate, bool) {
 	day = max(day, 0)
 	if w.table != nil {
@@ -94,7 +94,7 @@ func (w *Warmup) Quota(day int) (Rate, bool) {
 		}
 		return Rate{w.table[day], w.per}, true
 	}
-	// The power is huge before long; a cap of zero is none.
+	// The power grows beyond all numbers; a cap of zero is none.
 	n := float64(w.Start) * math.Pow(w.Factor, float64(day))
 	if w.Cap > 0 {
 		n = min(n, float64(w.Cap))
@@ -105,11 +105,11 @@ func (w *Warmup) Quota(day int) (Rate, bool) {
 	return Rate{int(n), 24 * time.Hour}, true
 }
 
-// publishedWarmup finds a schedule by name.
+// publishedWarmup returns the schedule of that name.
 func publishedWarmup(name string) (*Warmup, error) {
 	switch name {
 	case "sendgrid":
-		// Messages an hour, by day: "Automated IP warmup hourly send schedule" of Twilio SendGrid,
+		// Messages an hour, by day, from the "Automated IP warmup hourly send schedule" of Twilio SendGrid,
 		// https://docs.sendgrid.com/ui/sending-email/warming-up-an-ip-address
 		return &Warmup{Name: name, per: time.Hour, table: []int{
 			20, 28, 39, 55, 77, 108, 151, 211, 295, 413, 579, 810, 1000, 1587, 2222, 3111, 4356, 6098, 8583, 11953, 16734,
@@ -125,7 +125,7 @@ func publishedWarmup(name string) (*Warmup, error) {
 	return nil, fault{problem: "is not the name of a warm-up schedule", hint: hint}
 }
 
-// rates reads rates, or quotas, no two of which are over the same time.
+// rates reads rates or quotas, each over a time of its own.
 func (p *parser) rates(to *[]Rate, parse func(string) (Rate, error)) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		before := len(p.findings)
@@ -141,7 +141,7 @@ func (p *parser) rates(to *[]Rate, parse func(string) (Rate, error)) func(string
 	}
 }
 
-// warmup reads a schedule's name, or its three figures.
+// warmup reads the name of a published schedule, or three figures.
 func (p *parser) warmup(to **Warmup) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		m, ok := p.resolve(path, n)
@@ -172,7 +172,7 @@ func (p *parser) warmup(to **Warmup) func(string, *yaml.Node) {
 	}
 }
 
-// parseFactor reads by how much a day's quota is more than the last one's.
+// parseFactor reads how much larger each day's quota is than that of the day before.
 func parseFactor(s string) (float64, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	switch {
@@ -186,7 +186,7 @@ func parseFactor(s string) (float64, error) {
 	return f, nil
 }
 
-// perDomain reads domains with their rates.
+// perDomain reads domains and their rates.
 func (p *parser) perDomain(path string, n *yaml.Node) {
 	seen := map[string]string{}
 	p.eachPair(path, n, func(k, v *yaml.Node) {
@@ -210,7 +210,7 @@ func (p *parser) perDomain(path string, n *yaml.Node) {
 	})
 }
 
-// RateFor is the rate for a domain, if it has one.
+// RateFor returns the rate for a domain, if there is one.
 func (l *Limits) RateFor(domain string) (rate Rate, ok bool) {
 	for _, want := range []string{strings.ToLower(domain), ""} {
 		if i := slices.IndexFunc(l.PerDomain, func(d DomainRate) bool { return d.Domain == want }); i >= 0 {

@@ -10,9 +10,9 @@ import (
 	"mailblast/campaign/text"
 )
 
-// How a node of the YAML becomes a value.
+// From a node of the YAML to a value.
 
-// eachPair calls f for every key of a mapping and its value, duplicates left out; false: n is no mapping.
+// eachPair calls f for every key of a mapping and its value, except for duplicates. It returns false when n is no mapping.
 func (p *parser) eachPair(path string, n *yaml.Node, f func(k, v *yaml.Node)) bool {
 	m, ok := p.resolve(path, n)
 	switch {
@@ -48,7 +48,7 @@ func (p *parser) eachPair(path string, n *yaml.Node, f func(k, v *yaml.Node)) bo
 	return true
 }
 
-// eachSection calls each for the items of a list.
+// eachSection calls each with the items of a list.
 func (p *parser) eachSection(path string, n *yaml.Node, most int, hint string, each func(full string, n *yaml.Node)) {
 	l, ok := p.resolve(path, n)
 	switch {
@@ -68,7 +68,7 @@ func (p *parser) eachSection(path string, n *yaml.Node, most int, hint string, e
 	}
 }
 
-// value reads one value into to.
+// value reads one value.
 func value[T any](p *parser, to *T, parse func(string) (T, error)) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		if v, ok := scalar(p, path, n, parse); ok {
@@ -77,7 +77,7 @@ func value[T any](p *parser, to *T, parse func(string) (T, error)) func(string, 
 	}
 }
 
-// oneOrMore reads one value, or a list of them.
+// oneOrMore reads one value or a list of values.
 func oneOrMore[T any](p *parser, to *[]T, parse func(string) (T, error)) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		l, ok := p.resolve(path, n)
@@ -94,7 +94,7 @@ func oneOrMore[T any](p *parser, to *[]T, parse func(string) (T, error)) func(st
 	}
 }
 
-// paths reads a list of files. No two may have the same identity.
+// paths reads a list of files, no two of which may have the same identity.
 func paths(p *parser, to *[]string, identity func(string) string) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		l, ok := p.resolve(path, n)
@@ -137,7 +137,7 @@ func list[T any](p *parser, path string, l *yaml.Node, parse func(string) (T, er
 	return items
 }
 
-// scalar reads one value, its variables expanded.
+// scalar reads one value and expands its variables.
 func scalar[T any](p *parser, path string, n *yaml.Node, parse func(string) (T, error)) (v T, ok bool) {
 	s, ok := p.single(path, n)
 	if !ok {
@@ -187,7 +187,7 @@ func (p *parser) single(path string, n *yaml.Node) (*yaml.Node, bool) {
 	return s, true
 }
 
-// resolve follows an alias and refuses tags.
+// resolve follows an alias and refuses a tag.
 func (p *parser) resolve(path string, n *yaml.Node) (*yaml.Node, bool) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -200,7 +200,7 @@ func (p *parser) resolve(path string, n *yaml.Node) (*yaml.Node, bool) {
 	return n, true
 }
 
-// reportValue reports a value. It is shown as written in the file: what a variable stands for may be a secret.
+// reportValue reports a value as it is written in the file, because what a variable stands for may be a secret.
 func (p *parser) reportValue(at position, path, written string, expanded bool, err error) {
 	var f fault
 	if !errors.As(err, &f) {
@@ -232,5 +232,5 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// item is the path of an item of a list.
+// item returns the path of an item of a list.
 func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

@@ -8,7 +8,7 @@ type Order struct {
 	Ascending bool   // the smallest value first, not the largest
 }
 
-// String is the order as the campaign file may write it, or "" where there is none.
+// String writes the order as the campaign file does; it is empty if there is none.
 func (o Order) String() string {
 	switch {
 	case o.Field == "":
@@ -19,7 +19,8 @@ func (o Order) String() string {
 	return o.Field + " desc"
 }
 
-// parseOrder reads COLUMN, COLUMN asc or COLUMN desc. A column whose own name ends so is called by its snake_case name.
+// parseOrder reads COLUMN, COLUMN asc or COLUMN desc. A column whose own name ends in asc or desc is called by its
+// snake_case name.
 func parseOrder(s string) (Order, error) {
 	s = strings.TrimSpace(s)
 	i := strings.LastIndexByte(s, ' ')

@@ -11,15 +11,15 @@ import (
 	"mailblast/campaign/text"
 )
 
-// Parse reads a campaign file: YAML of at most 1 MB, in one document. name is what the file is called in errors; lookup
-// gives the variables (os.LookupEnv).
+// Parse reads a campaign file: YAML of at most 1 MB, in one document. The findings call the file name; lookup gives the
+// variables (os.LookupEnv).
 //
-// The error is of type finding.Findings and holds everything that is wrong with the file, in order of place. Unknown and
+// The error is of type finding.Findings and holds everything that is wrong with the file, in order of position. Unknown and
 // duplicate keys, wrong types, missing keys, empty values and values out of range are all errors.
 //
 //   - A text is taken as it is written: name: 0123 is "0123", and name: yes is "yes".
-//   - Variables (see expand) are replaced in values, after YAML was read, so that a variable never adds a key. Errors
-//     show the reference and never what it stands for.
+//   - Variables (see expand) are replaced in values, after the YAML was read, so that a variable never adds a key. A finding
+//     shows the reference and never what it stands for.
 //   - A list or a section may be empty; any other key that is there needs a value.
 //   - Aliases (*name) stand for the value they point to. Merge keys (<<) and tags (!!binary) are refused.
 func Parse(name string, source []byte, lookup func(string) (string, bool)) (*File, error) {
@@ -42,13 +42,13 @@ func Parse(name string, source []byte, lookup func(string) (string, bool)) (*Fil
 	return f, nil
 }
 
-// maxFindings is enough for any file that a person wrote, and bounds what a hostile one can make of 1 MB.
+// maxFindings is more than a file that a person wrote ever has. It bounds what a hostile file of 1 MB costs.
 const maxFindings = 1000
 
 // A parser fills a File from the nodes of its YAML.
 type parser struct {
 	file     *File
-	only     Server // of smtp
+	only     Server // what is under smtp:
 	lookup   func(string) (string, bool)
 	keys     []key
 	findings finding.Findings
@@ -62,8 +62,8 @@ func (p *parser) report(at position, message, hint string) {
 	}
 }
 
-// section reads the keys of the file, or of one section; false: n is nothing of the kind. at is where missing keys are
-// reported.
+// section reads the keys of the file or of one section, and reports the missing ones at the given position. It returns false
+// when n is no section.
 func (p *parser) section(path string, at position, n *yaml.Node, keys []key) bool {
 	seen := map[string]bool{}
 	ok := p.eachPair(path, n, func(k, v *yaml.Node) {
@@ -89,7 +89,7 @@ func (p *parser) section(path string, at position, n *yaml.Node, keys []key) boo
 	return ok
 }
 
-// reportMissing reports a key that must be there, or those that must be in a section that is not there at all.
+// reportMissing reports a required key that is missing, or the required keys of a section that is missing as a whole.
 func (p *parser) reportMissing(path string, at position, k key) {
 	full := join(path, k.name)
 	if k.example != "" {
@@ -104,7 +104,7 @@ func (p *parser) reportMissing(path string, at position, k key) {
 	}
 }
 
-// suggest is the hint for an unknown key: the nearest one of its section, or the same word in its right place.
+// suggest returns the hint for an unknown key: the nearest key of its section, or the section to which the key belongs.
 func (p *parser) suggest(path, word string, keys []key) string {
 	names := make([]string, len(keys))
 	for i, k := range keys {
@@ -150,7 +150,7 @@ func (p *parser) headers(path string, n *yaml.Node) {
 	})
 }
 
-// password takes nothing but a variable: a campaign file is mailed around, committed and kept in the queue.
+// password accepts a variable and nothing else, because people mail and commit campaign files, and the queue keeps them.
 func (p *parser) password(to *Secret) func(string, *yaml.Node) {
 	return func(path string, n *yaml.Node) {
 		v, ok := p.single(path, n)
@@ -168,9 +168,9 @@ func (p *parser) password(to *Secret) func(string, *yaml.Node) {
 	}
 }
 
-// rules reads a list of sections.
+// rules reads the list of rules.
 func (p *parser) rules(path string, n *yaml.Node) {
-	const most = 100 // each is tried at every refusal
+	const most = 100 // every refusal is matched with all of them
 	p.eachSection(path, n, most, "- match: '^450 .*come back tomorrow', and below it, class: transient", func(full string, n *yaml.Node) {
 		var rule Rule
 		if p.section(full, positionOf(n), n, p.ruleKeys(&rule)) {
@@ -179,7 +179,7 @@ func (p *parser) rules(path string, n *yaml.Node) {
 	})
 }
 
-// servers reads a list of sections, which is not empty.
+// servers reads the list of servers, which must not be empty.
 func (p *parser) servers(path string, n *yaml.Node) {
 	const most, hint = 100, "- host: smtp.example.com, and below it what else stands under smtp"
 	before := len(p.findings)

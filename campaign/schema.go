@@ -18,13 +18,13 @@ import (
 // A key is one key of the campaign file: either a value and how it is read, or a section.
 type key struct {
 	name    string
-	example string // of a key that must be there: what to write
+	example string // of a required key: what to write
 	read    func(path string, n *yaml.Node)
 	section []key
-	instead string // the key whose presence makes up for this one
+	instead string // a required key may be missing if this one is there
 }
 
-// schema is every key there is.
+// schema returns all keys of the campaign file.
 func (p *parser) schema() []key {
 	f := p.file
 	return []key{
@@ -65,7 +65,7 @@ func (p *parser) schema() []key {
 	}
 }
 
-// serverKeys is the keys of a server, under smtp and in an item of servers.
+// serverKeys returns the keys of a server, under smtp and in an item of servers.
 func (p *parser) serverKeys(to *Server) []key {
 	return []key{
 		{name: "host", example: "host: smtp.example.com", read: value(p, &to.Host, parseHost)},
@@ -82,7 +82,7 @@ func (p *parser) serverKeys(to *Server) []key {
 	}
 }
 
-// serverListKeys is the keys that a server has besides, as one of several.
+// serverListKeys returns the keys that only an item of servers has.
 func (p *parser) serverListKeys(to *Server) []key {
 	return []key{
 		{name: "name", read: value(p, &to.Name, parseName)},
@@ -95,7 +95,7 @@ func (p *parser) serverListKeys(to *Server) []key {
 	}
 }
 
-// ruleKeys is the keys of one item of rules.
+// ruleKeys returns the keys of an item of rules.
 func (p *parser) ruleKeys(to *Rule) []key {
 	return []key{
 		{name: "match", example: `match: '^450 .*come back tomorrow'`, read: value(p, &to.Match, parsePattern)},
@@ -103,7 +103,7 @@ func (p *parser) ruleKeys(to *Rule) []key {
 	}
 }
 
-// checkRelations checks and fills in what depends on more than one key.
+// checkRelations checks what depends on more than one key, and fills in the defaults that do.
 func (p *parser) checkRelations() {
 	f := p.file
 	has := func(key string) bool { _, ok := f.positions[key]; return ok }
@@ -129,7 +129,7 @@ func (p *parser) checkRelations() {
 	for i := range f.Servers {
 		p.sameAccount(i)
 	}
-	if d := &f.Delivery; !d.NotBefore.IsZero() && !d.Expires.At.IsZero() { // else it depends on when the campaign is loaded
+	if d := &f.Delivery; !d.NotBefore.IsZero() && !d.Expires.At.IsZero() { // otherwise it depends on when the campaign is loaded
 		if key, message, hint := d.undeliverable(d.NotBefore); key != "" {
 			p.report(f.positions[key], message, hint)
 		}
@@ -139,7 +139,7 @@ func (p *parser) checkRelations() {
 	}
 }
 
-// severalServers checks what depends on there being a list of servers.
+// severalServers checks what a list of servers excludes, and gives every server a weight if one has it.
 func (p *parser) severalServers() {
 	f := p.file
 	if at, ok := f.positions["smtp"]; ok {
@@ -161,7 +161,7 @@ func (p *parser) severalServers() {
 	}
 }
 
-// completeServer fills in what depends on more than one key of a server.
+// completeServer checks what depends on more than one key of a server, and fills in the defaults that do.
 func (p *parser) completeServer(s *Server) {
 	f := p.file
 	has := func(key string) bool { _, ok := f.positions[s.Key(key)]; return ok }
@@ -193,7 +193,8 @@ func (p *parser) completeServer(s *Server) {
 	}
 }
 
-// sameAccount checks that a server has the limits of an earlier one with the same account, as what is sent over one counts for both.
+// sameAccount checks that a server has the same limits as an earlier one with the same account, because what is sent over
+// one of them counts for both.
 func (p *parser) sameAccount(i int) {
 	f := p.file
 	s := &f.Servers[i]

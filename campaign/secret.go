@@ -5,10 +5,10 @@ import (
 	"io"
 )
 
-// A Secret is a text that no print, log or JSON shows. string(s) gives it to the one place that needs it.
+// A Secret is a text that no print, log or JSON shows. string(s) hands it to the code that needs it.
 type Secret string
 
-// String is "[redacted]", or "" for the empty secret: whether there is one may be seen.
+// String returns "[redacted]", or "" for the empty secret: whether there is a secret may be seen.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -16,7 +16,7 @@ func (s Secret) String() string {
 	return "[redacted]"
 }
 
-// Format redacts under every verb. String alone would not: %d and other wrong verbs print the value.
+// Format redacts under every verb. String alone would not do that: %d and other wrong verbs print the value.
 func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // MarshalText redacts in JSON, YAML and log/slog.

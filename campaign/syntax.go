@@ -14,16 +14,16 @@ import (
 	"mailblast/campaign/text"
 )
 
-// maxFile bounds a campaign file. The YAML parser itself refuses more than 10,000 levels, and aliases are followed one
-// step at a time and never copied, so that memory stays in proportion to the file.
+// maxFile bounds a campaign file. The YAML parser refuses more than 10,000 levels by itself, and aliases are followed one
+// step at a time and never copied, so the memory stays in proportion to the file.
 const maxFile = 1 << 20 // octets
 
-// A place is a line and a column, both from 1, the column in characters.
+// A position is a line and a column, both from 1, the column in characters.
 type position struct{ line, column int }
 
 func positionOf(n *yaml.Node) position { return position{n.Line, n.Column} }
 
-// decodeYAML reads the one document of a campaign file.
+// decodeYAML reads the only document of a campaign file.
 func decodeYAML(source []byte) (*yaml.Node, *syntaxFault) {
 	if len(source) > maxFile {
 		f := fault{problem: fmt.Sprintf("the file is larger than %d octets", maxFile), hint: "is it a campaign file?"}
@@ -52,13 +52,13 @@ func decodeYAML(source []byte) (*yaml.Node, *syntaxFault) {
 	return nil, &syntaxFault{positionOf(&second), f}
 }
 
-// A syntaxFault is why a file is not YAML that can be read further.
+// A syntaxFault says why a file is not YAML that can be read any further.
 type syntaxFault struct {
 	at position
 	fault
 }
 
-// syntaxHints are by what the YAML parser says.
+// syntaxHints say what to do, by a part of what the YAML parser says.
 var syntaxHints = []struct{ problem, hint string }{
 	{"mapping values are not allowed", "put a value with a colon in it into quotes, and check the indentation"},
 	{"cannot start any token", "put a value that begins with this character into quotes"},
@@ -76,7 +76,7 @@ var syntaxHints = []struct{ problem, hint string }{
 
 var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
-// explainSyntax turns an error of the YAML parser into a fault with its place and what to do about it.
+// explainSyntax makes an error of the YAML parser a fault with its position and a hint.
 func explainSyntax(source []byte, err error) *syntaxFault {
 	match := syntaxLine.FindStringSubmatch(err.Error())
 	if match == nil {
@@ -97,10 +97,10 @@ func explainSyntax(source []byte, err error) *syntaxFault {
 	return &syntaxFault{position{max(line, 1), 1}, f}
 }
 
-// syntaxErrorLine finds the line of a syntax error, or 0 when the file is too long to look for it. The YAML parser
-// names the line before, the line where the surrounding block began, or none. The true line is the first one from which
-// on every longer beginning of the file has the same error: the line of a token out of place, or the line of the
-// quotation mark or bracket that nothing closes.
+// syntaxErrorLine finds the line of a syntax error, or returns 0 when the file is too long to search. The YAML parser names
+// the line before, the line where the surrounding block began, or none. The true line is the first one from which on every
+// longer beginning of the file has the same error: the line of a token out of place, or the line of the quotation mark or
+// bracket that nothing closes.
 func syntaxErrorLine(source []byte, problem string) int {
 	const maxLines, maxSize = 400, 32 << 10
 	lines := bytes.SplitAfter(source, []byte("\n"))

@@ -18,10 +18,10 @@ import (
 	"mailblast/campaign/text"
 )
 
-// A fault is what is wrong with a value, worded as the rest of a sentence that begins with the value: "is not …".
+// A fault says what is wrong with a value, worded as the rest of a sentence that begins with the value: "is not …".
 type fault struct {
 	problem string
-	detail  string // follows the problem; may quote the value, so that it is dropped when the value is a variable's
+	detail  string // follows the problem; may quote the value, so it is dropped when the value comes from a variable
 	hint    string // what to do; may be empty
 }
 
@@ -50,9 +50,9 @@ func checkText(s string) error {
 
 func parseText(s string) (string, error) { return s, nil }
 
-// CheckName says why a text cannot be the name of a campaign. With the address, the name is what makes a message be
-// sent once, and it is an argument of commands: 1 to 200 characters, all of them visible or single spaces inside, not
-// beginning with a hyphen.
+// CheckName says why a text cannot be the name of a campaign, which is 1 to 200 characters, all visible except for single
+// spaces inside, the first of them no hyphen. A message is identified by the name and the address, and commands take the
+// name as an argument.
 func CheckName(name string) error {
 	if _, err := parseName(name); err != nil {
 		return fmt.Errorf("campaign name %s %w", text.Quoted(name), err)
@@ -77,7 +77,7 @@ func parseName(s string) (string, error) {
 	return s, nil
 }
 
-// parsePath takes any path. Whether the file is there is seen when it is read.
+// parsePath takes any path. Whether the file exists shows when it is read.
 func parsePath(s string) (string, error) {
 	if s == "-" {
 		return "", fault{problem: "is standard input, which only recipients can come from"}
@@ -107,20 +107,20 @@ func parseMailbox(s string) (Mailbox, error) {
 	if open < 0 {
 		return Mailbox{}, fault{problem: "has a > without its <"}
 	}
-	// The address is ours to judge; net/mail reads the name in front of any address.
+	// Only the name is read by net/mail, in front of an address that it accepts. Our own parser judges the true address.
 	named, err := mail.ParseAddress(s[:open] + "<name@example.com>")
 	if err != nil {
 		return Mailbox{}, several
 	}
-	if err := checkText(named.Name); err != nil { // a name may be written as encoded words that hide a line break
+	if err := checkText(named.Name); err != nil { // encoded words can hide a line break
 		return Mailbox{}, err
 	}
 	a, err := parseEnvelope(s[open+1 : len(s)-1])
 	return Mailbox{Name: named.Name, Address: a}, err
 }
 
-// parseEnvelope reads an address that bounces or answers go to. The empty reverse-path <> is refused: a campaign whose
-// bounces go nowhere mails dead addresses for ever.
+// parseEnvelope reads an address for bounces or answers. It refuses the empty reverse-path <>: a campaign without bounces
+// would mail dead addresses for ever.
 func parseEnvelope(s string) (address.Address, error) {
 	if s == "<>" {
 		return address.Address{}, fault{problem: "is the empty address, and bounces have to go somewhere"}
@@ -129,15 +129,15 @@ func parseEnvelope(s string) (address.Address, error) {
 	if err != nil {
 		detail := err
 		if inner := errors.Unwrap(err); inner != nil {
-			detail = inner // without the address, which is quoted already
+			detail = inner // without the address, which the finding quotes already
 		}
 		return address.Address{}, fault{problem: "is not an e-mail address", detail: detail.Error()}
 	}
 	return a, nil
 }
 
-// checkHeaderName checks the name of a header field (RFC 5322 section 3.6.8) and leaves to mailblast those that it
-// writes, and to servers those that they write. Sender, List-Unsubscribe and the like are free.
+// checkHeaderName checks the name of a header field (RFC 5322 section 3.6.8). It refuses the fields that mailblast writes
+// and those that servers write. Sender, List-Unsubscribe and the like are free.
 func checkHeaderName(s string) error {
 	for i := 0; i < len(s); i++ {
 		if s[i] < 33 || s[i] > 126 || s[i] == ':' {
@@ -146,7 +146,7 @@ func checkHeaderName(s string) error {
 	}
 	lower := strings.ToLower(s)
 	switch {
-	case s == "" || len(s) > 76: // a line of 78 characters with the colon and the space (RFC 5322 section 2.1.1)
+	case s == "" || len(s) > 76: // a line has 78 characters, with the colon and a space (RFC 5322 section 2.1.1)
 		return fault{problem: "is not the name of a header field", hint: "1 to 76 characters"}
 	case strings.ContainsAny(s, "{}"):
 		return fault{problem: "is not the name of a header field", hint: "variables and template actions stand in values only"}
@@ -165,7 +165,7 @@ func checkHeaderName(s string) error {
 	return nil
 }
 
-// parseHost reads a host name or an IP address. Names outside ASCII become A-labels. An underscore is taken, against
+// parseHost reads a host name or an IP address. Names outside ASCII become A-labels. An underscore is accepted against
 // RFC 1123, because the names of containers have them.
 func parseHost(s string) (string, error) {
 	bare := s
@@ -209,7 +209,7 @@ func parseHelo(s string) (string, error) {
 	return name, nil
 }
 
-// parseSourceIP reads an address of this machine. Whether it has it is seen when the campaign is sent.
+// parseSourceIP reads an address of this machine. Whether the machine has it shows when the campaign is sent.
 func parseSourceIP(s string) (netip.Addr, error) {
 	ip, err := netip.ParseAddr(s)
 	switch {
@@ -233,7 +233,7 @@ func parsePattern(s string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// oneOf reads one of a few words.
+// oneOf returns a function that reads one of a few words.
 func oneOf[T ~string](words ...T) func(string) (T, error) {
 	return func(s string) (T, error) {
 		names := make([]string, len(words))
@@ -251,7 +251,8 @@ func oneOf[T ~string](words ...T) func(string) (T, error) {
 	}
 }
 
-// wholeNumber reads a decimal number, without a plus sign. 010 is refused: to YAML it is eight, to people ten.
+// wholeNumber returns a function that reads a decimal number without a plus sign. It refuses 010, which is eight to YAML
+// and ten to people.
 func wholeNumber(least, most int) func(string) (int, error) {
 	return func(s string) (int, error) {
 		n, err := strconv.Atoi(s)
@@ -265,7 +266,7 @@ func wholeNumber(least, most int) func(string) (int, error) {
 	}
 }
 
-// parseBackoff reads MIN..MAX, the first and the longest wait before a retry.
+// parseBackoff reads MIN..MAX: the first and the longest wait before a retry.
 func parseBackoff(s string) (backoff, error) {
 	const shortest, longest = time.Second, 30 * 24 * time.Hour
 	low, high, found := strings.Cut(s, "..")
@@ -284,7 +285,7 @@ func parseBackoff(s string) (backoff, error) {
 
 type backoff struct{ min, max time.Duration }
 
-// parseDuration reads what time.ParseDuration reads, without a sign.
+// parseDuration reads what time.ParseDuration reads, but no sign.
 func parseDuration(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(s)
 	return d, err == nil && s[0] >= '0' && s[0] <= '9'

@@ -5,23 +5,23 @@ import (
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones are the same on a machine that has none of its own
+	_ "time/tzdata" // for machines without a time zone database
 
 	"go.yaml.in/yaml/v3"
 )
 
-// A Window is a part of every day in which messages may be sent, by the clock on the wall of its zone: a time that the clock
-// shows twice, when summer time ends, is twice in it, and one that the clock leaves out is not there. A window whose end is before
-// its beginning goes over midnight.
+// A Window is a part of every day in which messages may be sent, by the local time of its zone. A time that comes twice, when
+// summer time ends, is twice in the window; a time that is left out is not in it. A window that ends before it begins goes
+// over midnight.
 type Window struct {
-	From, To int // minutes since midnight; To is not in it any more
+	From, To int // minutes since midnight, To excluded
 	Zone     *time.Location
 }
 
-// Windows are open while one of them is. They are all in one zone and have no minute in common. None at all are always open.
+// Windows are open while one of them is. All are in one zone, and no two overlap. Without any window they are always open.
 type Windows []Window
 
-// String is the window as the campaign file writes it.
+// String writes the window as the campaign file does.
 func (w Window) String() string {
 	return fmt.Sprintf("%02d:%02d-%02d:%02d %s", w.From/60, w.From%60, w.To/60, w.To%60, w.Zone)
 }
@@ -34,14 +34,14 @@ func (w Window) has(minute int) bool {
 	return minute >= w.From || minute < w.To
 }
 
-// Open reports whether t is in a window, and when that changes: zero when it never does.
+// Open reports whether t is in a window, and when that changes next: the zero time if it never does.
 func (ws Windows) Open(t time.Time) (open bool, next time.Time) {
 	if len(ws) == 0 {
 		return true, time.Time{}
 	}
 	at := t.In(ws[0].Zone)
 	open = ws.openAt(at)
-	// Within two days every boundary of every window has come, and no zone changes its clock more often.
+	// Every window begins and ends within two days, and no zone changes its clock more often.
 	for end := at.AddDate(0, 0, 3); at.Before(end); {
 		at = ws.boundary(at)
 		if ws.openAt(at) != open {
@@ -56,7 +56,7 @@ func (ws Windows) openAt(at time.Time) bool {
 	return slices.ContainsFunc(ws, func(w Window) bool { return w.has(minute) })
 }
 
-// boundary is the next moment after at when a window begins or ends, or the clock is changed.
+// boundary returns the next moment after at when a window begins or ends, or the zone's clock is changed.
 func (ws Windows) boundary(at time.Time) time.Time {
 	const day = 24 * time.Hour
 	sinceMidnight := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
@@ -70,7 +70,7 @@ func (ws Windows) boundary(at time.Time) time.Time {
 			wait = min(wait, d)
 		}
 	}
-	// Until the clock is changed it goes as every clock.
+	// The wait is right as long as the clock is not changed meanwhile.
 	next := at.Add(wait)
 	if _, changed := at.ZoneBounds(); !changed.IsZero() && changed.Before(next) {
 		return changed.In(at.Location())
@@ -78,8 +78,8 @@ func (ws Windows) boundary(at time.Time) time.Time {
 	return next
 }
 
-// Open reports whether messages may be sent at t, as far as not_before and the windows say, and when that changes: zero when it
-// never does.
+// Open reports whether not_before and the windows allow sending at t, and when that changes next: the zero time if it never
+// does.
 func (d *Delivery) Open(t time.Time) (open bool, next time.Time) {
 	if t.Before(d.NotBefore) {
 		open, next := d.Windows.Open(d.NotBefore)
@@ -91,13 +91,14 @@ func (d *Delivery) Open(t time.Time) (open bool, next time.Time) {
 	return d.Windows.Open(t)
 }
 
-// An Expiry is when a message is of no use any more: a moment, or so long after the campaign was first loaded. Zero: never.
+// An Expiry says when a message is of no use any more: at a moment, or some time after the campaign was first loaded. The
+// zero Expiry never comes.
 type Expiry struct {
 	At    time.Time
 	After time.Duration
 }
 
-// For is the moment for a campaign that was first loaded then; zero: never.
+// For returns the moment for a campaign that was first loaded at the given time. It is zero if the campaign does not expire.
 func (e Expiry) For(loaded time.Time) time.Time {
 	if e.After > 0 {
 		return loaded.Add(e.After)
@@ -105,8 +106,8 @@ func (e Expiry) For(loaded time.Time) time.Time {
 	return e.At
 }
 
-// Deliverable says, as a finding.Finding, why nothing could be sent of a campaign that was first loaded then. What has expired by now is no
-// fault: it is recorded as that.
+// Deliverable returns a finding.Finding if nothing of the campaign, first loaded at the given time, could ever be sent. A
+// campaign that has expired by now is no fault; it is recorded as expired.
 func (f *File) Deliverable(loaded, now time.Time) error {
 	if f.Delivery.Expires.For(loaded).After(now) {
 		if key, message, hint := f.Delivery.undeliverable(loaded); key != "" {
@@ -118,7 +119,8 @@ func (f *File) Deliverable(loaded, now time.Time) error {
 	return nil
 }
 
-// undeliverable says why a campaign that was first loaded then expires before it may be sent, and at which key; "": it does not.
+// undeliverable says why a campaign expires before it may be sent, and at which key of the file. The key is empty if the
+// campaign can be sent.
 func (d *Delivery) undeliverable(loaded time.Time) (key, message, hint string) {
 	const in = "2006-01-02 15:04 -07:00"
 	from, end := d.NotBefore, d.Expires.For(loaded)
@@ -140,7 +142,7 @@ func (d *Delivery) undeliverable(loaded time.Time) (key, message, hint string) {
 	return "", "", ""
 }
 
-// windows reads one window, or a list of them.
+// windows reads one window or a list of windows.
 func (p *parser) windows(path string, n *yaml.Node) {
 	var all []Window
 	before := len(p.findings)
@@ -168,7 +170,7 @@ func (p *parser) windows(path string, n *yaml.Node) {
 	p.file.Delivery.Windows = all
 }
 
-// parseWindow reads HH:MM-HH:MM ZONE. The zone has to be there: the machine's own is often not the recipients'.
+// parseWindow reads HH:MM-HH:MM ZONE. The zone is required, because the recipients are often not in the machine's own.
 func parseWindow(s string) (Window, error) {
 	const example = "as in '08:00-20:00 Europe/Berlin'"
 	span, zone, _ := strings.Cut(s, " ")
@@ -192,7 +194,7 @@ func parseWindow(s string) (Window, error) {
 	return w, nil
 }
 
-// parseClock reads HH:MM, 24:00 included, as minutes.
+// parseClock reads HH:MM as minutes, up to 24:00.
 func parseClock(s string) (int, bool) {
 	if s == "24:00" {
 		return 24 * 60, true
@@ -209,7 +211,7 @@ func parseMoment(s string) (time.Time, error) {
 	return t, nil
 }
 
-// parseExpiry reads a time, or a duration.
+// parseExpiry reads a time or a duration.
 func parseExpiry(s string) (Expiry, error) {
 	if t, err := parseMoment(s); err == nil {
 		return Expiry{At: t}, nil

@@ -1,4 +1,5 @@
-// Package finding is how the rooms of a campaign report what is wrong with a file: where it is, what it is, and what to do.
+// Package finding says what is wrong with a file of a campaign: where, what, and what to do about it. It also guesses what a
+// misspelt word was meant to be.
 package finding
 
 import (
@@ -10,15 +11,15 @@ import (
 	"mailblast/campaign/text"
 )
 
-// A Finding is one fault in a file of the campaign: where it is, what is wrong and, where that is known, what to do.
+// A Finding is one fault in a file of the campaign.
 type Finding struct {
 	File         string
-	Line, Column int    // from 1, the column in characters; Line 0: the file as a whole
+	Line, Column int    // from 1, the column in characters; Line 0 means the file as a whole
 	Message      string // lower case, no full stop at the end
 	Hint         string // what to do next; may be empty
 }
 
-// Error is the finding on one line: file:line:column: message (hint).
+// Error writes the finding on one line: file:line:column: message (hint).
 func (f Finding) Error() string {
 	var b strings.Builder
 	b.WriteString(text.QuoteControl(f.File))
@@ -33,7 +34,7 @@ func (f Finding) Error() string {
 	return b.String()
 }
 
-// Findings are all the faults that were found, one on a line.
+// Findings are all the faults that were found.
 type Findings []Finding
 
 func (fs Findings) Error() string {
@@ -44,15 +45,15 @@ func (fs Findings) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sort puts the findings in order of file and place.
+// Sort puts the findings in the order of file, line and column.
 func (fs Findings) Sort() {
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 
-// DidYouMean is the hint for a misspelt word: the nearest of the words that would have been right, or "" when none is
-// near enough to be what was meant.
+// DidYouMean returns the hint for a misspelt word: the nearest of the words that would have been right, or "" when none is
+// near enough.
 func DidYouMean(word string, words []string) string {
 	if best := nearest(word, words); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
@@ -60,10 +61,10 @@ func DidYouMean(word string, words []string) string {
 	return ""
 }
 
-// nearest finds the word with the smallest edit distance, upper and lower case being the same. A third of the letters
-// may be wrong, but never all of them.
+// nearest finds the word with the smallest edit distance, without regard to upper and lower case. A third of the letters may
+// be wrong, but never all of them.
 func nearest(word string, words []string) string {
-	const longest = 64 // nobody misspells longer words, and the distance costs the product of the lengths
+	const longest = 64 // nobody misspells longer words, and the cost grows with the product of the lengths
 	from := []rune(strings.ToLower(word))
 	if len(from) > longest {
 		return ""
@@ -81,8 +82,8 @@ func nearest(word string, words []string) string {
 	return best
 }
 
-// distance is the number of letters to insert, remove, replace or swap with their neighbour that makes b of a (the
-// optimal string alignment distance).
+// distance returns how many letters have to be inserted, removed, replaced or swapped with their neighbour to make b of a
+// (the optimal string alignment distance).
 func distance(a, b []rune) int {
 	var before []int // the row before the last one, for swaps
 	last := make([]int, len(b)+1)
