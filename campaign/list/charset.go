@@ -17,24 +17,24 @@ import (
 	"mailblast/campaign/text"
 )
 
-// charset says how the octets of a file become UTF-8.
+// A charset says how the octets of a file become UTF-8.
 type charset int
 
 const (
-	utf8Strict  charset = iota // nothing was named: the first octet that is not UTF-8 refuses the file
-	utf8Lenient                // UTF-8 was named: it refuses its row only
-	decoded                    // by x/text, which writes U+FFFD where it finds no character
+	utf8Strict  charset = iota // no encoding was named: the first octet that is not UTF-8 refuses the file
+	utf8Lenient                // UTF-8 was named: such an octet refuses its row only
+	decoded                    // by x/text, which writes U+FFFD for octets that are no character
 )
 
-// encodingExamples stands in error texts.
+// encodingExamples stands in hints.
 const encodingExamples = "utf-8, utf-16, utf-16le, utf-16be, latin1, iso-8859-15, windows-1252, macintosh, shift_jis or gb18030"
 
 var bomUTF8 = []byte("\xef\xbb\xbf")
 
-// decodeUTF8 returns r as UTF-8 without a byte order mark, and how many octets the mark took. An empty name is UTF-8;
-// other names are those of the WHATWG Encoding Standard, where latin1 is windows-1252, which has the same letters and
-// on top what Windows programs call Latin-1; and after them those of IANA. Errors do not name the file.
-func decodeUTF8(r io.Reader, name string) (src *bufio.Reader, how charset, skipped int64, err error) {
+// decodeUTF8 returns r as UTF-8 without a byte order mark, and the octets that the mark took. An empty name means UTF-8. Other
+// names are those of the WHATWG Encoding Standard, and after them those of IANA. latin1 is windows-1252 there, which has the
+// same letters, and also what Windows programs call Latin-1. The errors do not name the file.
+func decodeUTF8(r io.Reader, name string) (src *bufio.Reader, cs charset, skipped int64, err error) {
 	const size = 64 << 10
 	src = bufio.NewReaderSize(r, size)
 	start, err := src.Peek(3)
@@ -49,13 +49,13 @@ func decodeUTF8(r io.Reader, name string) (src *bufio.Reader, how charset, skipp
 			return nil, 0, 0, finding.Finding{Message: "this is UTF-16, not UTF-8", Hint: "read it with --encoding utf-16, or save it as UTF-8"}
 		}
 		if name != "" {
-			how = utf8Lenient
+			cs = utf8Lenient
 		}
 		if marked {
 			n, _ := src.Discard(len(bomUTF8))
 			skipped = int64(n)
 		}
-		return src, how, skipped, nil
+		return src, cs, skipped, nil
 	}
 	enc, err := lookupEncoding(name)
 	if err != nil {
@@ -73,7 +73,7 @@ func decodeUTF8(r io.Reader, name string) (src *bufio.Reader, how charset, skipp
 
 func lookupEncoding(name string) (encoding.Encoding, error) {
 	switch name {
-	// A byte order mark in the file overrides the name; without one utf-16 is what Windows writes.
+	// A byte order mark in the file overrides the name. Without one, utf-16 means what Windows writes.
 	case "utf-16", "utf16", "utf-16le", "utf16le":
 		return unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), nil
 	case "utf-16be", "utf16be":

@@ -13,9 +13,9 @@ import (
 
 const maxColumns = 1000
 
-// SnakeCase is the second name of a column, the one that is easy to write in a template: words in lower case, joined by
-// underscores. "First Name" and "FirstName" are first_name, "E-Mail" is e_mail, "Straße 2" is straße_2. Without a letter
-// or digit it is empty.
+// SnakeCase returns the second name of a column, the one that is easy to write in a template: words in lower case, joined by
+// underscores. "First Name" and "FirstName" give first_name, "E-Mail" gives e_mail, "Straße 2" gives straße_2. A name
+// without a letter or digit gives "".
 func SnakeCase(header string) string {
 	var b strings.Builder
 	var last rune // of the current word; 0 between words
@@ -33,9 +33,9 @@ func SnakeCase(header string) string {
 	return b.String()
 }
 
-// FieldNames maps every name that a merge field has in the templates to the index of its column: each column's own
-// name, its snake_case name, and email for the column of the address. Columns are as Recipients.Columns returns them. It
-// is an error when there is not exactly one column of addresses or when two columns claim one name.
+// FieldNames maps every name of a merge field to the index of its column: each column's own name, its snake_case name, and
+// email for the column of the addresses. The columns are those of Recipients.Columns. It is an error if there is not exactly
+// one column of addresses, or if two columns have a name in common.
 func FieldNames(columns []string) (map[string]int, error) {
 	fields, _, fault := fieldNames(columns, isEmailColumn)
 	if fault != nil {
@@ -44,7 +44,7 @@ func FieldNames(columns []string) (map[string]int, error) {
 	return fields, nil
 }
 
-// A columnFault is what is wrong with the header, and at which column.
+// A columnFault says what is wrong with the header, and at which column.
 type columnFault struct {
 	column        int // index; -1: none in particular
 	message, hint string
@@ -54,7 +54,7 @@ func (f *columnFault) Error() string {
 	return finding.Finding{File: "columns", Message: f.message, Hint: f.hint}.Error()
 }
 
-// fieldNames is FieldNames with the index of the column of addresses, which isAddress knows by its name.
+// fieldNames is FieldNames that also returns the index of the column of addresses, which isAddress knows by its name.
 func fieldNames(columns []string, isAddress func(string) bool) (fields map[string]int, email int, fault *columnFault) {
 	if len(columns) > maxColumns {
 		return nil, 0, &columnFault{maxColumns, fmt.Sprintf("there are %d columns, and %d are the most", len(columns), maxColumns), ""}
@@ -89,8 +89,8 @@ func fieldNames(columns []string, isAddress func(string) bool) (fields map[strin
 	return fields, email, nil
 }
 
-// isEmailColumn: email, e-mail, email address, e-mail-adresse, in any case and with any separators. A column mail is not
-// taken: it may be postal.
+// isEmailColumn accepts email, e-mail, email address and e-mail-adresse, in any case and with any separators. It does not
+// accept mail, which may be a postal address.
 func isEmailColumn(name string) bool {
 	switch strings.ReplaceAll(SnakeCase(name), "_", "") {
 	case "email", "emailaddress", "emailadresse":
@@ -99,7 +99,7 @@ func isEmailColumn(name string) bool {
 	return false
 }
 
-// NameColumns names the columns for an error text, the first twenty of them.
+// NameColumns names the first twenty columns for an error text.
 func NameColumns(columns []string) string {
 	const most = 20
 	var b strings.Builder

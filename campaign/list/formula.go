@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// IsFormula reports whether a spreadsheet would run a cell of a CSV as a formula. It looks behind white space and invisible
-// characters, which some drop on the way in.
+// IsFormula reports whether a spreadsheet would run a cell of a CSV as a formula. It looks past white space and invisible
+// characters, because some spreadsheets drop them.
 func IsFormula(cell string) bool {
 	if cell == "" {
 		return false
@@ -15,8 +15,8 @@ func IsFormula(cell string) bool {
 	return strings.ContainsRune("\t\r\n", rune(cell[0])) || strings.IndexFunc(first, func(r rune) bool { return strings.ContainsRune("=+-@＝＋－＠", r) }) == 0
 }
 
-// MarkFormula puts an apostrophe before a formula, and before a cell whose own apostrophes would be taken for such a mark:
-// UnmarkFormula gives back exactly what was.
+// MarkFormula puts an apostrophe before a formula, and before a cell whose own apostrophes would be taken for such a mark.
+// UnmarkFormula restores the cell exactly.
 func MarkFormula(cell string) string {
 	if IsFormula(strings.TrimLeft(cell, "'")) {
 		return "'" + cell
@@ -24,7 +24,7 @@ func MarkFormula(cell string) string {
 	return cell
 }
 
-// UnmarkFormula takes the mark away.
+// UnmarkFormula removes the mark of MarkFormula.
 func UnmarkFormula(cell string) string {
 	if rest, marked := strings.CutPrefix(cell, "'"); marked && IsFormula(strings.TrimLeft(rest, "'")) {
 		return rest

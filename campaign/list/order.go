@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Ranker returns the function that ranks a row by a merge field: the row with the lowest rank is sent to first. The values
-// of the row are in the order of the columns. A row whose value is neither a number nor a date is the last of all, whether
-// ascending or not. Without such a field Ranker returns nil.
+// Ranker returns the function that ranks a row by a merge field: the row with the lowest rank is sent to first. The values of
+// a row are in the order of the columns. A row whose value is neither a number nor a date comes last, ascending or not.
+// Without such a field Ranker returns nil.
 func Ranker(columns []string, field string, ascending bool) func(values []string) float64 {
 	fields, err := FieldNames(columns)
 	column, ok := fields[field]

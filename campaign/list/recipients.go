@@ -1,9 +1,9 @@
 // Package list reads lists of people: the CSV of a campaign's recipients, and lists of suppressions.
 //
-// ReadRecipients decodes the file's character set (charset.go), cuts it into rows in constant memory (record.go), finds the
-// columns (columns.go) and returns one checked row at a time. An address is checked by the leaf list/address. Ranker says
-// who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
-// (suppression.go); formula.go marks the cells that a spreadsheet would run.
+// ReadRecipients decodes the character set of the file (charset.go), cuts the file into rows in constant memory (record.go),
+// finds the columns (columns.go) and returns one checked row at a time. The package list/address checks the addresses.
+// Ranker says who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
+// (suppression.go). Cells that a spreadsheet would run are marked (formula.go).
 //
 // The package does not know the campaign file.
 package list
@@ -26,53 +26,53 @@ import (
 	"mailblast/campaign/text"
 )
 
-// Options say how a CSV of recipients is read.
+// Options say how a CSV is read.
 type Options struct {
-	Name     string // how the file is called in errors
+	Name     string // what the findings call the file
 	Encoding string // "" is UTF-8; else a name such as utf-16, latin1, windows-1252
 }
 
-// Recipients streams the rows of a CSV in constant memory. It is not for use by several goroutines.
+// Recipients streams the rows of a CSV in constant memory. Only one goroutine may use it.
 //
-// A row goes through three hands. The recordReader cuts it out of the file, at most 1 MB, and knows its line. Then it is
-// checked for UTF-8 and NUL. Then gocsv, which sees one row at a time and never the next, parses it and sorts its
-// cells: the address into the struct, the other columns into a map.
+// A row goes through three steps. The recordReader cuts it out of the file, at most 1 MB, and knows its line. Then it is
+// checked for UTF-8 and NUL. Then gocsv, which sees one row at a time and never the next, parses it and sorts its cells:
+// the address into the struct, the other columns into a map.
 //
-// What gocsv and encoding/csv do not promise is done around them. They keep a byte order mark in the first header; of
-// two equal headers the last wins; after an unclosed quotation mark they hold the rest of the file; they skip blank
-// lines unseen; and of a row with too many or too few cells gocsv returns nothing at all.
+// The steps around gocsv and encoding/csv make up for what these do not promise. They keep a byte order mark in the first
+// header; of two equal headers the last wins; after an unclosed quotation mark they hold the rest of the file; they skip
+// blank lines unseen; and of a row with too many or too few cells gocsv returns nothing at all.
 type Recipients struct {
 	name    string
 	charset charset
 	records recordReader
 	row     rowFeed
-	buf     *bufio.Reader // of csv, over row
+	buf     *bufio.Reader // the buffer of csv, over row
 	csv     *csv.Reader
 	cells   *gocsv.Unmarshaller
 	columns []string
 	email   int   // index of the column of addresses
-	entries bool  // a suppression list: the column of addresses may be called address
-	err     error // of the file: every further Next returns it
+	entries bool  // this is a list of suppressions: the column of addresses may be called address
+	err     error // a fault of the file: every further Next returns it
 }
 
-// A Row is one data row. Blank lines are not rows.
+// A Row is one data row. A blank line is no row.
 type Row struct {
 	Line    int             // where it begins, from 1
 	Raw     string          // the cell of the address as written, at most 512 octets; "" when it could not be found
-	Address address.Address // zero when Err is set
-	Values  []string        // by column; nil when the cells are not known
-	Err     error           // why the row cannot be mailed: a finding.Finding with its place; nil: it can
+	Address address.Address // zero if Err is set
+	Values  []string        // by column; nil if the cells are not known
+	Err     error           // why the row cannot be mailed, as a finding.Finding; nil: it can be
 }
 
-// contact is what gocsv fills by name; all other columns come as a map.
+// A contact is what gocsv fills by name. It returns all other columns as a map.
 type contact struct {
 	Email string `csv:"email"`
 }
 
-// ReadRecipients reads the header. Cells are separated by commas, or, when the header line has none, by semicolons or
-// tabs. There must be exactly one column email (or e-mail, email address; any case), no name twice and none empty.
+// ReadRecipients reads the header. Cells are separated by commas, or by semicolons or tabs if the header line has no commas.
+// There must be exactly one column email (or e-mail, email address; in any case), no name twice, and no empty name.
 //
-// The errors of ReadRecipients and Next are faults of the whole file: finding.Finding with its place, or the wrapped error of r.
+// The errors of ReadRecipients and Next are faults of the whole file: a finding.Finding, or the wrapped error of r.
 func ReadRecipients(r io.Reader, opts Options) (*Recipients, error) {
 	rs := &Recipients{name: opts.Name}
 	if rs.name == "" {
@@ -87,22 +87,22 @@ func ReadRecipients(r io.Reader, opts Options) (*Recipients, error) {
 	return rs, nil
 }
 
-// open makes UTF-8 of the file.
+// open decodes the file to UTF-8.
 func (rs *Recipients) open(r io.Reader, encoding string) error {
-	src, how, skipped, err := decodeUTF8(r, encoding)
+	src, cs, skipped, err := decodeUTF8(r, encoding)
 	if err != nil {
 		return rs.readFault(err)
 	}
-	rs.charset = how
+	rs.charset = cs
 	rs.records = recordReader{src: src, offset: skipped}
 	return nil
 }
 
-// Columns are the header cells in their order, without white space around them, the column of addresses included.
+// Columns returns the cells of the header in their order, without white space around them, the address's included.
 func (rs *Recipients) Columns() []string { return slices.Clone(rs.columns) }
 
-// Next returns the next row, or io.EOF after the last. A row with Err set is followed by others; an error other than
-// io.EOF is one of the file, and final.
+// Next returns the next row, or io.EOF after the last. After a row with Err set there are more rows. Any other error is a
+// fault of the file, and final.
 func (rs *Recipients) Next() (Row, error) {
 	row, rec, err := rs.next()
 	if err != nil || row.Err != nil {
@@ -115,7 +115,7 @@ func (rs *Recipients) Next() (Row, error) {
 	return row, nil
 }
 
-// next is Next without a look at the address, and with the record that the row was, which is valid until the next one.
+// next is Next without the check of the address. It also returns the record of the row, which is valid until the next call.
 func (rs *Recipients) next() (Row, record, error) {
 	if rs.err != nil {
 		return Row{}, record{}, rs.err
@@ -133,7 +133,7 @@ func (rs *Recipients) next() (Row, record, error) {
 	return rs.parse(rec), rec, nil
 }
 
-// parse takes a row apart. Its address is guessed, where that can be, when the rest cannot be trusted.
+// parse takes a row apart. If the row cannot be used, it guesses the address.
 func (rs *Recipients) parse(rec record) Row {
 	row := Row{Line: rec.line}
 	if rec.long {
@@ -159,13 +159,13 @@ func (rs *Recipients) parse(rec record) Row {
 	return row
 }
 
-// badAddress is the fault of the cell of the address, in the row that was parsed last.
+// badAddress returns the fault of the address in the row that was parsed last.
 func (rs *Recipients) badAddress(rec record, err error) error {
 	line, column := rec.csvPosition(rs.cellPosition(rs.email))
 	return rs.fault(line, column, finding.Finding{Message: err.Error()})
 }
 
-// guessAddress finds the address in a row that cannot be used, so that a person recognises it.
+// guessAddress finds the address in a row that cannot be used, so that a person recognises the row.
 func (rs *Recipients) guessAddress(rec record) string {
 	if cells := cellsOf(rec, rs.csv.Comma); rs.email < len(cells) {
 		return shorten(cells[rs.email])
@@ -195,7 +195,7 @@ func (rs *Recipients) readHeader() error {
 		return rs.fault(rec.line, 1, finding.Finding{Message: fault.Error()})
 	}
 	rs.records.comma = delimiter(rec.text)
-	rs.buf = bufio.NewReader(&rs.row) // encoding/csv takes it as its own, because it is as large as that would be
+	rs.buf = bufio.NewReader(&rs.row) // encoding/csv uses it as its own buffer, because it is large enough
 	rs.csv = csv.NewReader(rs.buf)
 	rs.csv.Comma = rune(rs.records.comma)
 	rs.csv.ReuseRecord = true // gocsv copies the cells
@@ -231,20 +231,20 @@ func (rs *Recipients) readHeader() error {
 	})
 }
 
-// cellPosition is where a cell of the row that was read last begins: line of the row and octet of the line, both from 1.
+// cellPosition returns where a cell of the last row begins: the line within the row and the octet within the line, from 1.
 func (rs *Recipients) cellPosition(cell int) (line, column int) {
 	first, _ := rs.csv.FieldPos(0)
 	line, column = rs.csv.FieldPos(cell)
 	return line - first + 1, column
 }
 
-// feed makes a row the next and only thing that gocsv can read; what it may have left of the row before is dropped.
+// feed makes a row the only thing that gocsv can read. It drops what gocsv may have left of the row before.
 func (rs *Recipients) feed(rec record) {
 	rs.row.rest = rec.text
 	rs.buf.Reset(&rs.row)
 }
 
-// checkUTF8 is the fault of a file that is not UTF-8 although no other encoding was named.
+// checkUTF8 returns the fault of a file that is not UTF-8, if no encoding was named.
 func (rs *Recipients) checkUTF8(rec record) error {
 	if rs.charset != utf8Strict || utf8.Valid(rec.text) {
 		return nil
@@ -257,7 +257,7 @@ func (rs *Recipients) checkUTF8(rec record) error {
 	})
 }
 
-// badText is what is wrong with the characters of a row, which is called what.
+// badText says what is wrong with the characters of a record; what is the word for it, row or header.
 func (rs *Recipients) badText(what string, rec record) error {
 	switch {
 	case bytes.IndexByte(rec.text, 0) >= 0:
@@ -270,7 +270,7 @@ func (rs *Recipients) badText(what string, rec record) error {
 	return nil
 }
 
-// badCells is what is wrong with the cells of a row that gocsv could not read, and where.
+// badCells says what is wrong with the cells of a row that gocsv could not read, and where.
 func (rs *Recipients) badCells(rec record, err error) finding.Finding {
 	const hint = `put the whole cell in quotation marks and write each mark inside it twice: "5"" screen"`
 	f := finding.Finding{File: rs.name, Message: err.Error(), Line: rec.line, Column: 1}
@@ -288,13 +288,13 @@ func (rs *Recipients) badCells(rec record, err error) finding.Finding {
 	return f
 }
 
-// fault gives an error its place; line 0 is the file as a whole.
+// fault gives a finding its file and position; line 0 stands for the file as a whole.
 func (rs *Recipients) fault(line, column int, f finding.Finding) error {
 	f.File, f.Line, f.Column = rs.name, line, column
 	return f
 }
 
-// readFault is what ended the reading before the end of the file.
+// readFault returns the error that ended the reading before the end of the file.
 func (rs *Recipients) readFault(err error) error {
 	if err == errUnclosed {
 		return rs.fault(rs.records.openLine, rs.records.openColumn, finding.Finding{
@@ -308,7 +308,7 @@ func (rs *Recipients) readFault(err error) error {
 	return fmt.Errorf("%s: reading behind line %d: %w", text.QuoteControl(rs.name), rs.records.line, err)
 }
 
-// A rowFeed gives out one row and then io.EOF, until it is filled again.
+// A rowFeed returns one row and then io.EOF, until it is filled again.
 type rowFeed struct{ rest []byte }
 
 func (f *rowFeed) Read(p []byte) (int, error) {
@@ -320,15 +320,15 @@ func (f *rowFeed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// cellsOf is the cells of a row that is at fault, as far as they can be told apart.
+// cellsOf returns the cells of a faulty row as far as they can be told apart.
 func cellsOf(rec record, comma rune) []string {
 	r := csv.NewReader(bytes.NewReader(rec.text))
 	r.Comma, r.LazyQuotes, r.FieldsPerRecord = comma, true, -1
-	cells, _ := r.Read() // an error leaves fewer cells
+	cells, _ := r.Read() // after an error there are fewer cells
 	return cells
 }
 
-// shorten makes of a cell at fault what can be kept in a report: valid UTF-8, at most 512 octets.
+// shorten returns a cell in a form that the report can keep: valid UTF-8, at most 512 octets.
 func shorten(s string) string {
 	const most = 512
 	return strings.ToValidUTF8(s[:min(len(s), most)], "")

@@ -10,52 +10,52 @@ import (
 	"mailblast/campaign/text"
 )
 
-// maxRecord is the longest row in octets. It bounds the memory of a load, and the reach of a forgotten quotation mark.
+// maxRecord is the greatest length of a row, in octets. It bounds the memory, and the reach of a forgotten quotation mark.
 const maxRecord = 1 << 20
 
-// A record is one row of a CSV file as it stands there.
+// A record is one row of a CSV file as it is written there.
 type record struct {
-	text   []byte // with its line end; valid until the next one is read; nil when long
+	text   []byte // with its line end; valid until the next record is read; nil if long
 	line   int    // where it begins, from 1
 	offset int64  // of text[0]
-	long   bool   // over maxRecord, and skipped
+	long   bool   // longer than maxRecord, and skipped
 }
 
-// A recordReader cuts a CSV file into rows before anything is parsed. encoding/csv alone would take the rest of the
-// file into memory after a quotation mark that is not closed, and would count blank lines in its own way.
+// A recordReader cuts a CSV file into rows before anything is parsed. encoding/csv alone would read the rest of the file
+// into memory after a quotation mark that is not closed, and would count blank lines in its own way.
 //
-// It follows the quotation marks exactly as encoding/csv does, so that both agree on where a row ends. They disagree
-// on purpose once: when a quoted cell runs over several lines and then a mark stands in front of other text, nobody can
-// know where its row ended and how many rows it swallowed. That is an error of the file, not of one row.
+// It follows the quotation marks exactly as encoding/csv does, so that both agree on where a row ends. They differ on
+// purpose in one case: when a quoted cell runs over several lines and its closing mark is followed by other text, nobody can
+// know where the row ended and how many rows the cell swallowed. That is a fault of the file, not of one row.
 type recordReader struct {
 	src    *bufio.Reader
-	comma  byte // 0 while the header is read: comma, semicolon and tab all end a cell then
+	comma  byte // 0 while the header is read, when a comma, a semicolon and a tab all end a cell
 	line   int  // lines read so far
 	offset int64
-	buf    []byte // a row that is not in one piece in src
+	buf    []byte // a row that does not lie in src in one piece
 
 	state                cellState
 	column               int // characters of the current line so far
 	openLine, openColumn int // where the last quoted cell began
 }
 
-// cellState is where in a cell the scan stands.
+// A cellState says where in a cell the scan is.
 type cellState int
 
 const (
 	cellStart cellState = iota
 	cellPlain
 	cellQuoted // between quotation marks
-	cellMark   // behind a mark in a quoted cell: the end of the cell, or the first half of ""
-	cellMarkCR // behind such a mark and a CR
-	cellStray  // behind a mark in a plain cell: encoding/csv gives up here until the end of the line
-	cellTorn   // behind text that follows the closing mark: the same
+	cellMark   // after a mark in a quoted cell: the end of the cell, or the first half of ""
+	cellMarkCR // after such a mark and a CR
+	cellStray  // after a mark in a plain cell: encoding/csv gives up on the row until the end of the line
+	cellTorn   // after text that follows the closing mark: encoding/csv gives up likewise
 )
 
-// errUnclosed is a quoted cell without an end; the place is the recordReader's openLine and openColumn.
+// errUnclosed means a quoted cell without an end. It begins at openLine and openColumn of the recordReader.
 var errUnclosed = errors.New("the quotation mark opened here is not closed")
 
-// next returns the next row that is not a blank line, io.EOF, errUnclosed, or what the source said.
+// next returns the next row that is not blank, or io.EOF, errUnclosed, or the error of the source.
 func (r *recordReader) next() (record, error) {
 	for {
 		rec := record{line: r.line + 1, offset: r.offset}
@@ -77,7 +77,7 @@ func (r *recordReader) next() (record, error) {
 	}
 }
 
-// collect follows a row through its quotation marks and over its lines.
+// collect follows a row over its lines to the end of its quoted cells.
 func (r *recordReader) collect(rec record, piece []byte, err error) (record, error) {
 	r.state, r.column, r.buf = cellStart, 0, r.buf[:0]
 	for {
@@ -109,7 +109,7 @@ func (r *recordReader) collect(rec record, piece []byte, err error) (record, err
 	}
 }
 
-// follow moves the state over a piece of one line.
+// follow advances the state over a piece of one line.
 func (r *recordReader) follow(piece []byte) {
 	for _, c := range piece {
 		if utf8.RuneStart(c) {
@@ -157,15 +157,15 @@ func (r *recordReader) endsCell(c byte) bool {
 	return c == ',' || c == ';' || c == '\t'
 }
 
-// read returns the rest of the line, or as much of it as src holds at a time, with bufio.ErrBufferFull then.
+// read returns the rest of the line, or as much of it as src holds at a time, then with bufio.ErrBufferFull.
 func (r *recordReader) read() ([]byte, error) {
 	piece, err := r.src.ReadSlice('\n')
 	r.offset += int64(len(piece))
 	return piece, err
 }
 
-// delimiter is what separates the cells of a header line: the comma, or, when none stands outside of quotation marks,
-// the semicolon that spreadsheets write where the comma is the decimal sign, or the tab.
+// delimiter returns what separates the cells of a header line: the comma; or, if no comma stands outside of quotation marks,
+// the semicolon, which spreadsheets write where the comma is the decimal sign; or the tab.
 func delimiter(header []byte) byte {
 	found := byte(',')
 	quoted := false
@@ -183,13 +183,13 @@ func delimiter(header []byte) byte {
 	return found
 }
 
-// position returns the line and the column, in characters, of the octet i of a row.
+// position returns the line and the column, in characters, of an octet of the row.
 func (rec record) position(i int) (line, column int) {
 	line, column = text.Position(rec.text, i)
 	return rec.line + line - 1, column
 }
 
-// csvPosition is position for the line of the row and the octet of the line, both from 1, that encoding/csv counts.
+// csvPosition is position for the line within the row and the octet within the line, both from 1, as encoding/csv counts.
 func (rec record) csvPosition(line, column int) (int, int) {
 	start := 0
 	for range line - 1 {

@@ -15,16 +15,16 @@ import (
 	"mailblast/campaign/text"
 )
 
-// ParseEntry reads an entry of the suppression list and returns it as it is kept and looked up. An address becomes what
-// Address.Key makes of it. @example.com stands for everybody at that domain, and not at the domains below it; @.example.com for
-// everybody at the domain and at all those below.
+// ParseEntry reads an entry of the suppression list and returns it in the form in which it is kept and looked up. For an
+// address that is Address.Key. @example.com stands for everybody at that domain but not at the domains below it,
+// @.example.com for everybody at the domain and below.
 func ParseEntry(s string) (string, error) {
 	s = address.TrimPadding(s)
 	domain, whole := strings.CutPrefix(s, "@")
 	if !whole {
 		a, err := address.Parse(s)
 		switch {
-		case err == nil && strings.HasPrefix(s, "*@"): // in quotation marks it is the mailbox of that name
+		case err == nil && strings.HasPrefix(s, "*@"): // in quotation marks it would be the mailbox of that name
 			return "", fmt.Errorf("invalid address %s: everybody at the domain is %s", text.Quoted(s), s[1:])
 		case err != nil && !strings.Contains(s, "@") && strings.Contains(s, "."):
 			return "", fmt.Errorf("%w (everybody at a domain is @example.com)", err)
@@ -50,8 +50,7 @@ func ParseEntry(s string) (string, error) {
 	return prefix + a.Domain, nil
 }
 
-// FormatEntry writes an entry as ParseEntry reads it: the key of an address whose local part needs quotation marks has lost
-// them.
+// FormatEntry writes an entry as ParseEntry reads it. It restores the quotation marks that the key of an address has lost.
 func FormatEntry(entry string) string {
 	if same, err := ParseEntry(entry); err == nil && same == entry {
 		return entry
@@ -60,7 +59,7 @@ func FormatEntry(entry string) string {
 	return text.QuotedString(entry[:at]) + entry[at:]
 }
 
-// Suppressions streams the rows of a list of suppressions, in the way of Recipients.
+// Suppressions streams the rows of a list of suppressions, as Recipients does.
 type Suppressions struct {
 	rows                    *Recipients
 	reason, source, created int // indexes of the columns; -1: there is none
@@ -69,17 +68,17 @@ type Suppressions struct {
 // A SuppressionRow is one data row.
 type SuppressionRow struct {
 	Line           int       // where it begins, from 1
-	Entry          string    // as ParseEntry returns it; "" when Err is set
-	Reason, Source string    // as written; "" when the list has none
-	Created        time.Time // zero when the list has none that can be read: an address is not let in for the sake of a date
-	Err            error     // why the row cannot be used: a finding.Finding with its place
+	Entry          string    // as ParseEntry returns it; "" if Err is set
+	Reason, Source string    // as written; "" if the list has none
+	Created        time.Time // zero if the list has no date that can be read; the entry is valid all the same
+	Err            error     // why the row cannot be used, as a finding.Finding
 }
 
-// bareHeader is put before a list that has none.
+// bareHeader is put before a list without a header.
 const bareHeader = "address\n"
 
-// ReadSuppressions reads a CSV as ReadRecipients does, with a column address (or email) and, if it has them, reason, source and
-// created; other columns are passed over. A list of one column needs no header. A mark that UnmarkFormula takes away is taken away.
+// ReadSuppressions reads a CSV as ReadRecipients does, with a column address (or email) and optional columns reason, source
+// and created; it ignores other columns. A list of one column needs no header. The marks of MarkFormula are removed.
 func ReadSuppressions(r io.Reader, opts Options) (*Suppressions, error) {
 	rs := &Recipients{name: opts.Name, entries: true}
 	if err := rs.open(r, opts.Encoding); err != nil {
@@ -98,10 +97,10 @@ func ReadSuppressions(r io.Reader, opts Options) (*Suppressions, error) {
 	return &Suppressions{rows: rs, reason: column("reason"), source: column("source"), created: column("created")}, nil
 }
 
-// startsBare reports whether the first line that is not blank is an entry and nothing else, so that it is no header.
+// startsBare reports whether the first line that is not blank is an entry, so that the list has no header.
 func startsBare(src *bufio.Reader) bool {
 	for n := 1; ; n = src.Buffered() + 1 {
-		_, err := src.Peek(n) // whoever sends it slowly is not waited for longer than it takes; an error comes again
+		_, err := src.Peek(n) // reads no further than needed, for a slow source; an error will come again
 		start, _ := src.Peek(src.Buffered())
 		line, _, whole := bytes.Cut(bytes.TrimLeft(start, "\r\n"), []byte("\n"))
 		if whole || err != nil {
@@ -111,7 +110,7 @@ func startsBare(src *bufio.Reader) bool {
 	}
 }
 
-// isEntryColumn is isEmailColumn for a list of nothing but addresses, where a column address cannot be postal.
+// isEntryColumn accepts address, which cannot be postal in a list of nothing but addresses.
 func isEntryColumn(name string) bool { return SnakeCase(name) == "address" }
 
 // Next returns the next row, or io.EOF after the last; see Recipients.Next.
@@ -133,8 +132,8 @@ func (ss *Suppressions) Next() (SuppressionRow, error) {
 	return s, nil
 }
 
-// parseTime reads the forms of time that exports have: RFC 3339, with or without its time, and seconds since 1970. Anything
-// else is no time.
+// parseTime reads the forms of time that exports have: RFC 3339 with or without its time, and seconds since 1970. It returns
+// the zero time for anything else.
 func parseTime(s string) time.Time {
 	s = strings.TrimSpace(s)
 	for _, form := range []string{time.RFC3339, time.DateTime, time.DateOnly} {

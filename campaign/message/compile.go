@@ -4,9 +4,9 @@
 // (markdown.go), checks every field and function against the columns of the list (fields.go), bounds the loops
 // (rounds.go), encodes all static text beforehand (encode.go) and lays out the MIME tree with the attachments (mime.go).
 //
-// Compose fills in one recipient: it executes the templates, most of them as a plain list of texts and fields (linear.go),
-// makes the text part from the HTML where the campaign has none (textpart.go), and writes the header (header.go) and the
-// parts in the encoding that each needs.
+// Compose fills in one recipient. It executes the templates, most of them as a plain list of texts and fields (linear.go),
+// makes the text part from the HTML if the campaign has none (textpart.go), and writes the header (header.go) and the parts,
+// each in the encoding that it needs.
 package message
 
 import (
@@ -31,8 +31,8 @@ import (
 // A Source is what a message is compiled from.
 type Source struct {
 	File    *campaign.File
-	Columns []string                          // of the CSV, in order, as written in its header; the email column included
-	Read    func(path string) ([]byte, error) // reads a file of the campaign, from disk or from the queue's snapshot
+	Columns []string                          // of the CSV, in order, as its header writes them; the column of addresses included
+	Read    func(path string) ([]byte, error) // reads a file of the campaign from disk or from the queue's snapshot
 }
 
 // Compiled is a campaign's message before it has a recipient: templates parsed and checked, MIME tree laid out, attachments
@@ -70,13 +70,13 @@ type field struct {
 	column int
 }
 
-// Compile reads and checks everything that a campaign sends. It reports all it finds at once, as Findings: fields that no
-// column has, the one of order_by included, unknown functions and templates, templates that call themselves, files that
-// cannot be read, and cid: references without a file. html/template looks at the contexts of the actions only when there
-// are no other findings.
+// Compile reads and checks everything that a campaign sends. It reports all faults at once, as finding.Findings: fields that
+// no column has, the one of order_by included, unknown functions and templates, templates that call themselves, files that
+// cannot be read, and cid: references without a file. html/template looks at the contexts of the actions only if there are
+// no other findings.
 //
 // A file under partials: is a template called like the file without its extension; .html and .md are for the HTML part,
-// .txt for the text part. The partial called layout is the page around the Markdown, which goes where it says
+// .txt for the text part. The partial called layout is the page around the Markdown, which goes where the layout says
 // {{ template "content" . }}; without such a partial a plain page is used. Without text: the text part is made from the
 // HTML.
 func Compile(src Source) (*Compiled, error) {
@@ -120,11 +120,11 @@ func Compile(src Source) (*Compiled, error) {
 	return m, nil
 }
 
-// sum is the hash of all that was read so far, in hexadecimal.
+// sum returns the hash of all that was read so far, in hexadecimal.
 func (c *compiler) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
 
-// compileParts makes the templates executable, and encodes their texts beforehand. It reports false when html/template
-// refuses them.
+// compileParts makes the templates executable and encodes their texts beforehand. It returns false if html/template refuses
+// the templates.
 func (c *compiler) compileParts(m *Compiled, html *templateSet, page string, text *templateSet) bool {
 	if page != "" {
 		if m.html = c.htmlTemplate(html, page, m.emptyRow); m.html == nil {
@@ -142,7 +142,7 @@ func (c *compiler) compileParts(m *Compiled, html *templateSet, page string, tex
 	return true
 }
 
-// loadPage loads what the HTML part begins with and returns the name of that template, "" when there is no HTML.
+// loadPage loads the template that the HTML part begins with and returns its name, or "" if there is no HTML.
 func (c *compiler) loadPage(set *templateSet) (entry string) {
 	f := c.file
 	const content, layout = "content", "layout"

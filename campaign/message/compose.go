@@ -21,8 +21,8 @@ type Recipient struct {
 	Date      time.Time
 }
 
-// A Composer fills the parts of one recipient after the other into a message. It owns the buffers for that, so each
-// goroutine needs its own.
+// A Composer makes the message of one recipient after the other. It owns the buffers for that, so each goroutine needs its
+// own.
 type Composer struct {
 	m          *Compiled
 	data       map[string]string
@@ -34,7 +34,7 @@ type Composer struct {
 	content    [2][]byte
 }
 
-// Composer returns a new one.
+// Composer returns a new Composer.
 func (m *Compiled) Composer() *Composer {
 	return &Composer{
 		m:         m,
@@ -48,10 +48,10 @@ func (m *Compiled) Composer() *Composer {
 
 // Compose makes the message of one recipient (RFC 5322): CRLF line ends, no line over 998 octets, not dot-stuffed. Its
 // content is valid until the next call and must not be changed; the attachments, which are its last chunk, are the same
-// memory for all recipients. An error names the template and the place, and concerns this recipient only.
+// memory for all recipients. An error names the template and the position in it, and concerns this recipient only.
 //
 // The header fields come in this order: From, To, Subject, Date, Message-ID, Reply-To, those of the campaign file,
-// MIME-Version, Content-Type, Content-Transfer-Encoding. Their number is the same for all recipients. The server that
+// MIME-Version, Content-Type, Content-Transfer-Encoding. All recipients get the same number of them. The server that
 // delivers the message writes the Return-Path (RFC 5321 section 4.4).
 func (c *Composer) Compose(r Recipient) (mail.Message, error) {
 	if err := checkEnvelope(r); err != nil {
@@ -68,7 +68,7 @@ func (c *Composer) Compose(r Recipient) (mail.Message, error) {
 	m := mail.Message{From: c.m.returnPath.String(), To: to, UTF8: r.Address.UTF8 || c.m.returnPath.UTF8}
 	c.content = [2][]byte{c.out, c.m.tree.tail}
 	m.Content = c.content[:]
-	const worthAChunk = 1024 // octets; a few closing boundaries are copied sooner
+	const worthAChunk = 1024 // octets; less, such as the closing boundaries, is copied
 	if len(c.m.tree.tail) < worthAChunk {
 		c.out = append(c.out, c.m.tree.tail...)
 		c.content[0] = c.out
@@ -108,10 +108,10 @@ func (c *Composer) assemble(r Recipient, to string) (err error) {
 	return nil
 }
 
-// checkEnvelope refuses what would break out of the fields To and Message-ID. It comes from ParseAddress and from the
-// queue, so nothing of that kind is expected.
+// checkEnvelope refuses what would break out of the fields To and Message-ID. Both come from our own parser or the queue, so
+// it should never find anything.
 func checkEnvelope(r Recipient) error {
-	const longest = 900 // octets, for the line to stay under 998
+	const longest = 900 // octets, so that the line stays under 998
 	for _, s := range []string{r.Address.Local, r.Address.Domain, r.MessageID} {
 		if s == "" || len(s) > longest || !isClean(s) || strings.ContainsAny(s, "\n\t <>") {
 			return fmt.Errorf("compose: %s is not part of an address or a message id", text.Quoted(s))
@@ -120,7 +120,7 @@ func checkEnvelope(r Recipient) error {
 	return nil
 }
 
-// fill puts the recipient's row where the templates find it.
+// fill puts the recipient's values where the templates find them.
 func (c *Composer) fill(values []string, to string) {
 	for _, f := range c.m.fields {
 		value := ""
@@ -132,7 +132,7 @@ func (c *Composer) fill(values []string, to string) {
 		}
 		c.data[f.name] = value
 	}
-	c.data["email"] = to // as it is in the envelope, so that links with it find the recipient again
+	c.data["email"] = to // as in the envelope, so that links with the address find the recipient again
 }
 
 func (c *Composer) render() error {
@@ -150,7 +150,7 @@ func (c *Composer) render() error {
 	return c.execute(&c.text, m.text, m.linearText)
 }
 
-// execute writes a template, linear where it is.
+// execute writes a template, by its steps if it is linear.
 func (c *Composer) execute(w io.Writer, template interface{ Execute(io.Writer, any) error }, direct linear) error {
 	if direct != nil {
 		return direct.execute(w, c.data, &c.scratch)
@@ -170,7 +170,7 @@ func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
 	return appendHeader(out, f.name, c.value.String()), nil
 }
 
-// A fieldValue is the rendered value of a header field. It ends the execution of a template that prints too much.
+// A fieldValue is the rendered value of a header field. It stops a template that prints too much.
 type fieldValue struct {
 	bytes.Buffer
 	rounds roundCounter
@@ -187,8 +187,8 @@ func (v *fieldValue) Write(p []byte) (int, error) {
 	return v.Buffer.Write(p)
 }
 
-// appendBody appends a part in the encoding it needs, with the rest of its header. In 7bit its text could hold a
-// boundary, when somebody put it there; in quoted-printable it cannot.
+// appendBody appends a part in the encoding that it needs, after the rest of its header. As 7bit a part could contain a
+// boundary that somebody put there; as quoted-printable it cannot.
 func (c *Composer) appendBody(out []byte, b *body) []byte {
 	const name7bit, nameQP = "7bit\r\n\r\n", "quoted-printable\r\n\r\n"
 	if b.isPlain() {

@@ -7,15 +7,15 @@ import (
 	"text/template/parse"
 )
 
-// html/template leaves out all comments of HTML. The conditional ones are no remarks in mail: half of what Outlook needs to
-// show a newsletter as it was meant stands in <!--[if mso]> … <![endif]-->. So they are hidden from html/template behind
-// calls of a function, which it takes for text, and put back as texts into the trees that it has escaped. What stands
+// html/template removes all comments of HTML, but in mail the conditional ones are no remarks: half of what Outlook needs to
+// show a newsletter properly stands in <!--[if mso]> … <![endif]-->. So the compiler hides them from html/template behind
+// calls of a function, which it takes for text, and puts them back as texts after it has escaped the trees. What stands
 // between them is escaped like everything else, and an escaped value cannot end a comment.
 
-// conditionalFunc is called by no template that a person wrote: the checker does not know it.
+// conditionalFunc cannot be called by a template that a person wrote: the checker does not know it.
 const conditionalFunc = "_mailblast_conditional"
 
-// conditional finds the beginnings and the ends of conditional comments, those included that only hide themselves
+// conditional matches the beginnings and the ends of conditional comments, also those of the form that other readers show
 // (<!--[if !mso]><!--> and <!--<![endif]-->).
 var conditional = regexp.MustCompile(`<!--\s*\[if[^\]{]*\]>(?:\s*(?:<!)?-->)?|(?:<!--\s*)?<!\[endif\]\s*-->`)
 
@@ -27,7 +27,7 @@ func hideConditionals(page string) string {
 
 func conditionalComment(comment string) htmltemplate.HTML { return htmltemplate.HTML(comment) }
 
-// showConditionals makes the calls texts again, in trees that html/template is done with.
+// showConditionals turns the calls back into texts, after html/template has escaped the trees.
 func (s *templateSet) showConditionals() {
 	for _, tree := range s.trees {
 		eachNode(tree.Root, func(n parse.Node) {

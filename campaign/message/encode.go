@@ -8,23 +8,23 @@ import (
 
 const (
 	maxLine   = 998      // octets without CRLF, RFC 5322 section 2.1.1
-	maxQPLine = 75       // and one for the = of a soft break, RFC 2045 section 6.7
-	maxPart   = 10 << 20 // octets of one rendered part; nobody receives more, and a runaway template ends here
+	maxQPLine = 75       // octets without the = of a soft break, RFC 2045 section 6.7
+	maxPart   = 10 << 20 // octets of one rendered part; no mailbox accepts more, and a runaway template stops here
 )
 
 // A segment is a stretch of text that is the same for every recipient, encoded beforehand in both ways.
 type segment struct {
-	id   int    // the segments of a message are numbered
+	id   int    // its number within the message
 	text []byte // clean, line ends are LF
-	size int    // of the template's own text, which it stands for
+	size int    // octets of the template's text for which it stands
 
 	crlf        []byte // for 7bit
 	ascii       bool
-	breaks      bool // there is a line end in it
+	breaks      bool // it contains a line end
 	first, last int  // octets before the first and after the last line end
 	longest     int  // octets of the longest line
 
-	qp              []byte // as quoted-printable, beginning in column 0
+	qp              []byte // as quoted-printable, from column 0
 	qpBreaks        bool   // there is a line end in qp, hard or soft
 	qpFirst, qpLast int
 }
@@ -42,17 +42,17 @@ func newSegment(text []byte) *segment {
 	return s
 }
 
-// A piece of a body is a segment or, where that is nil, the octets lo to hi of what was written for this recipient only.
+// A piece of a body is a segment or, if that is nil, the octets lo to hi of what was written for this recipient only.
 type piece struct {
 	seg    *segment
 	lo, hi int
 }
 
-// A body is one rendered part of a message. It is the io.Writer of a template's execution.
+// A body is one rendered part of a message. It is the io.Writer for the execution of a template.
 //
-// text/template hands over each static text with one Write of the slice that lies in the parse tree, so the address of
-// its first octet tells which one it is, and its encoded form needs only to be copied. A slice that is not known is
-// encoded when the message is put together, which is slower and just as right.
+// text/template writes each static text with one Write of the slice that lies in the parse tree. The address of its first
+// octet therefore identifies the segment, whose encoded form only needs to be copied. An unknown slice is encoded when the
+// message is assembled, which is slower but gives the same result.
 type body struct {
 	known  map[*byte]*segment
 	pieces []piece
@@ -70,7 +70,7 @@ func (b *body) Write(p []byte) (int, error) {
 	if ok, err := b.rounds.isMark(p); ok {
 		return 0, err
 	}
-	const overhead = 32 // a piece takes memory even when it is empty
+	const overhead = 32 // an empty piece takes memory as well
 	if b.size += len(p) + overhead; b.size > maxPart {
 		return 0, b.rounds.fault(fmt.Sprintf("the rendered message is larger than %d octets", maxPart))
 	}
@@ -86,7 +86,7 @@ func (b *body) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// source is the text of a piece with LF line ends.
+// source returns the text of a piece with LF line ends.
 func (b *body) source(p piece) []byte {
 	if p.seg != nil {
 		return p.seg.text
@@ -94,7 +94,7 @@ func (b *body) source(p piece) []byte {
 	return b.own[p.lo:p.hi]
 }
 
-// all is the whole text with LF line ends.
+// all returns the whole text with LF line ends.
 func (b *body) all() []byte {
 	var text []byte
 	for _, p := range b.pieces {
@@ -103,7 +103,7 @@ func (b *body) all() []byte {
 	return text
 }
 
-// isPlain says whether the body can travel as 7bit (RFC 2045 section 2.7): ASCII in lines of at most 998 octets.
+// isPlain reports whether the body can travel as 7bit (RFC 2045 section 2.7): ASCII in lines of at most 998 octets.
 func (b *body) isPlain() bool {
 	column := 0
 	for _, p := range b.pieces {
@@ -126,8 +126,7 @@ func (b *body) isPlain() bool {
 	return true
 }
 
-// appendPlain appends the body as 7bit. It ends with a line end, as everything does that appendPlain and
-// appendQuoted write.
+// appendPlain appends the body as 7bit. The result ends with a line end, as that of appendQuoted does.
 func (b *body) appendPlain(dst []byte) []byte {
 	for _, p := range b.pieces {
 		if p.seg != nil {
@@ -139,8 +138,8 @@ func (b *body) appendPlain(dst []byte) []byte {
 	return endLine(dst)
 }
 
-// appendQuoted appends the body as quoted-printable. A segment goes where the line is, if its first line still fits;
-// otherwise a soft break brings it to the column it was encoded for.
+// appendQuoted appends the body as quoted-printable. A segment continues the current line if its first line fits; otherwise
+// a soft break brings it to column 0, for which it was encoded.
 func (b *body) appendQuoted(dst []byte) []byte {
 	column := 0
 	for _, p := range b.pieces {
@@ -151,7 +150,7 @@ func (b *body) appendQuoted(dst []byte) []byte {
 		}
 		room := maxQPLine - column
 		if s.qpBreaks {
-			room++ // its first line needs no place for a = any more
+			room++ // a line that ends needs no room for the = of a soft break
 		}
 		if column > 0 && s.qpFirst > room {
 			dst, column = append(dst, "=\r\n"...), 0
@@ -175,7 +174,7 @@ func endLine(dst []byte) []byte {
 	return append(dst, crlf...)
 }
 
-// measure counts what isPlain needs to know about a text with LF line ends.
+// measure finds what isPlain needs to know about a text with LF line ends.
 func measure(text []byte) (ascii, breaks bool, first, last, longest int) {
 	ascii = true
 	for _, c := range text {
@@ -212,8 +211,8 @@ func isClean[T ~string | ~[]byte](text T) bool {
 	return ascii || utf8.ValidString(string(text))
 }
 
-// appendClean appends text as it may stand in a part: line ends are LF, a control character other than tab is a space,
-// what is not UTF-8 is U+FFFD.
+// appendClean appends text as it may stand in a part: line ends become LF, control characters other than tab become spaces,
+// and what is not UTF-8 becomes U+FFFD.
 func appendClean[T ~string | ~[]byte](dst []byte, text T) []byte {
 	if isClean(text) {
 		return append(dst, text...)
@@ -248,8 +247,8 @@ func appendCRLF(dst, text []byte) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// appendQP appends text as quoted-printable from the given column on and returns the column behind it. White space at
-// the end of text is encoded even when more may follow, so that two texts can be put together without a look at either.
+// appendQP appends text as quoted-printable from a column on, and returns the column after it. It encodes white space at the
+// end of text even if more may follow, so that texts can be joined without a look at what comes next.
 func appendQP(dst, text []byte, column int) ([]byte, int) {
 	for i, c := range text {
 		if c == '\n' {

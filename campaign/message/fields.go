@@ -15,13 +15,13 @@ type kind int
 
 const (
 	kindUnknown kind = iota
-	kindRow          // the recipient's fields: the dot at the top of a template
-	kindText         // one field, or what a function made of it
+	kindRow          // all fields of the recipient: the dot at the top of a template
+	kindText         // one field, or the result of a function
 	kindNothing      // the dot of a template that was called without data
 )
 
-// A checker walks the parse trees of a set of templates the way an execution would, and finds the fields, functions and
-// templates that do not exist, and templates that call themselves, which would not end.
+// A checker walks the parse trees of a set of templates as an execution would. It finds the fields, functions and templates
+// that do not exist, and the templates that call themselves, which would not end.
 type checker struct {
 	compiler *compiler
 	trees    map[string]*parse.Tree
@@ -42,7 +42,7 @@ type binding struct {
 	kind kind
 }
 
-// check walks the entry template, and after it all those that nothing calls.
+// check walks the entry template, and then the templates that nothing calls.
 func (c *compiler) check(set *templateSet, entry string) {
 	check := &checker{compiler: c, trees: set.written, done: map[call]bool{}}
 	check.all(entry)
@@ -98,7 +98,7 @@ func (c *checker) list(list *parse.ListNode, dot kind) {
 		case *parse.WithNode:
 			c.branch(&n.BranchNode, dot, func(value kind) kind { return value })
 		case *parse.RangeNode:
-			// Whatever can be ranged over, the row, a split text or a number, has no fields in its elements.
+			// Everything that can be ranged over (all fields, a split text, a number) has elements without fields.
 			c.branch(&n.BranchNode, dot, func(kind) kind { return kindText })
 		case *parse.TemplateNode:
 			c.call(n, dot)
@@ -141,7 +141,7 @@ func (c *checker) call(n *parse.TemplateNode, dot kind) {
 	}
 }
 
-// pipe looks at a pipeline and returns the kind of its value.
+// pipe checks a pipeline and returns the kind of its value.
 func (c *checker) pipe(p *parse.PipeNode, dot kind) kind {
 	value := c.commands(p, dot)
 	c.bind(p, value)
@@ -153,7 +153,7 @@ func (c *checker) commands(p *parse.PipeNode, dot kind) kind {
 	for i, cmd := range p.Cmds {
 		value = c.command(cmd, dot)
 		if i > 0 {
-			value = kindUnknown // a function was given the value before
+			value = kindUnknown // the result of a function, which was given the value before
 		}
 	}
 	return value
@@ -202,7 +202,7 @@ func (c *checker) command(cmd *parse.CommandNode, dot kind) kind {
 	return kindUnknown
 }
 
-// value looks at an operand and returns its kind.
+// value checks an operand and returns its kind.
 func (c *checker) value(n parse.Node, dot kind) kind {
 	switch n := n.(type) {
 	case *parse.DotNode:
@@ -233,7 +233,7 @@ func (c *checker) value(n parse.Node, dot kind) kind {
 	return kindUnknown
 }
 
-// path looks at the fields that are taken from a value, as in $.first_name.
+// path checks the fields that are taken from a value, as in $.first_name.
 func (c *checker) path(n parse.Node, of kind, names []string) kind {
 	for _, name := range names {
 		switch of {

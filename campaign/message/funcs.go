@@ -17,13 +17,12 @@ import (
 	"mailblast/campaign/text"
 )
 
-// maxValue bounds the longer texts that a function makes of others, in octets: without it
-// {{ printf "%999999999d" 1 }} takes the memory, and a loop that works on what it made before takes for ever. Mail readers
-// show less of a whole message.
+// maxValue bounds the texts that functions make, in octets. Without it {{ printf "%999999999d" 1 }} takes all memory, and a
+// loop that works on its own result takes for ever. Mail readers show less of a whole message.
 const maxValue = 128 << 10
 
-// functions are what a template can call besides the safe ones of text/template (safeBuiltins). They work on text only:
-// nothing reads files or the environment, and nothing declares a recipient's text to be HTML. The text comes last, so
+// functions are what a template can call besides the safe functions of text/template (safeBuiltins). They work on text only:
+// none reads files or the environment, and none declares a recipient's text to be HTML. The text is the last argument, so
 // that it can be piped in: {{ .first_name | default "friend" }}.
 func functions() map[string]any {
 	return map[string]any{
@@ -43,11 +42,11 @@ func functions() map[string]any {
 	}
 }
 
-// safeBuiltins are the functions of text/template that are left. html and js are not: html/template escapes by
-// context, and in a text nothing is to be escaped.
+// safeBuiltins are the functions of text/template that templates may call. html and js are missing: html/template escapes by
+// context, and in a text nothing has to be escaped.
 var safeBuiltins = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len"}
 
-// functionNames are all that can be called, sorted.
+// functionNames returns the names of all functions that can be called, sorted.
 func functionNames() []string {
 	names := slices.Clone(safeBuiltins)
 	for name := range functions() {
@@ -64,7 +63,7 @@ func bounded(s string) (string, error) {
 	return s, nil
 }
 
-// defaultTo returns the fallback for a text that is empty or only white space.
+// defaultTo returns the fallback if a text is empty or only white space.
 func defaultTo(fallback, s string) string {
 	if strings.TrimSpace(s) == "" {
 		return fallback
@@ -72,8 +71,8 @@ func defaultTo(fallback, s string) string {
 	return s
 }
 
-// truncate shortens s to at most n characters as a reader counts them (an emoji or a letter with its accents is one),
-// the … included.
+// truncate shortens s to at most n characters, the … included. It counts characters as a reader does: an emoji is one, and a
+// letter with its accents is one.
 func truncate(n int, s string) (string, error) {
 	if n < 1 {
 		return "", errors.New("truncate needs a length of at least 1")
@@ -95,7 +94,7 @@ func truncate(n int, s string) (string, error) {
 	return s, nil
 }
 
-// replace puts the new text in place of every occurrence of the old.
+// replace returns s with every occurrence of old replaced by new.
 func replace(old, new, s string) (string, error) {
 	if old == "" {
 		return "", errors.New("replace needs a text to look for")
@@ -106,8 +105,8 @@ func replace(old, new, s string) (string, error) {
 	return strings.ReplaceAll(s, old, new), nil
 }
 
-// splitItems cuts s at each separator, for {{ range split ";" .items }}. The items lose the white space around them; empty
-// ones are left out. No loop could take more than maxRounds of them.
+// splitItems cuts s at each separator, for {{ range split ";" .items }}. It trims the white space around the items and leaves
+// out empty ones. More than maxRounds items are an error, because no loop could go through them.
 func splitItems(separator, s string) ([]string, error) {
 	if separator == "" {
 		return nil, errors.New("split needs a separator")
@@ -122,7 +121,7 @@ func splitItems(separator, s string) ([]string, error) {
 	return slices.DeleteFunc(items, func(item string) bool { return item == "" }), nil
 }
 
-// bigVerb finds widths and precisions of more than three digits, and * that takes them from an argument.
+// bigVerb matches widths and precisions of more than three digits, and the * that takes them from an argument.
 var bigVerb = regexp.MustCompile(`%[^a-zA-Z%]*([0-9]{4}|\*)`)
 
 func printf(format string, args ...any) (string, error) {
@@ -132,7 +131,7 @@ func printf(format string, args ...any) (string, error) {
 	return bounded(fmt.Sprintf(format, args...))
 }
 
-// dateForms are what date reads. A date with slashes is not among them: 02/03/2026 is a day in February for some and in
+// dateForms are the forms that date reads. Dates with slashes are missing: 02/03/2026 is a day in February for some and in
 // March for others.
 var dateForms = []string{
 	time.DateOnly, time.DateTime, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04",
@@ -141,8 +140,8 @@ var dateForms = []string{
 	"2 January 2006", "January 2, 2006", "2 Jan 2006", "Jan 2, 2006", time.RFC1123Z, time.RFC1123,
 }
 
-// date writes a date in another form: {{ .joined | date "2 January 2006" }}. The layout is Go's: the form in which
-// Monday, 2 January 2006, 15:04:05 would be written. An empty text stays empty; one that is no date is an error.
+// date writes a date in another form: {{ .joined | date "2 January 2006" }}. The layout is Go's: the form in which Monday,
+// 2 January 2006, 15:04:05 would be written. An empty text stays empty; a text that is no date is an error.
 func date(layout, s string) (string, error) {
 	if err := checkDateLayout(layout); err != nil {
 		return "", err
@@ -159,7 +158,7 @@ func date(layout, s string) (string, error) {
 	return "", fmt.Errorf("%s is not a date (write it as 2026-12-31)", text.Quoted(s))
 }
 
-// checkDateLayout refuses layouts of other languages (%d.%m.%Y, DD.MM.YYYY): they would be printed as they are.
+// checkDateLayout refuses the layouts of other languages (%d.%m.%Y, DD.MM.YYYY), which would be printed as they are.
 func checkDateLayout(layout string) error {
 	a := time.Date(2006, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := time.Date(2017, 11, 21, 22, 33, 44, 0, time.UTC)

@@ -16,9 +16,9 @@ const (
 	maxWord = 75 // of an encoded-word, RFC 2047 section 2
 )
 
-// appendHeader appends one header field with an unstructured value. A value of any content makes exactly one field:
-// control characters and line ends become spaces, white space around it goes. ASCII is folded at its white space; what
-// is not ASCII, looks like an encoded-word, or has no place to fold, is written in encoded-words (RFC 2047).
+// appendHeader appends one header field with an unstructured value. Every value makes exactly one field: control characters
+// and line ends become spaces, and the white space around it goes. ASCII is folded at its white space. A value that is not
+// ASCII, looks like an encoded-word, or cannot be folded is written in encoded-words (RFC 2047).
 func appendHeader(dst []byte, name, value string) []byte {
 	dst = append(append(dst, name...), ':')
 	value = text.OneLine(value)
@@ -45,7 +45,7 @@ func appendMailbox(dst []byte, name string, m campaign.Mailbox) []byte {
 	if display == "" {
 		return append(append(append(dst, ' '), m.Address.String()...), crlf...)
 	}
-	const longest = 60 // leaves room for the header's name; longer ones are folded as encoded-words
+	const longest = 60 // leaves room for the field's name; longer names are folded as encoded-words
 	if text.IsASCII(display) && !looksEncoded(display) && len(display) <= longest {
 		if !isPhrase(display) {
 			display = text.QuotedString(display)
@@ -62,7 +62,7 @@ func appendMailbox(dst []byte, name string, m campaign.Mailbox) []byte {
 	return append(append(append(dst, ' '), address...), crlf...)
 }
 
-// isPhrase says whether a display name is atoms and single spaces, so that it needs no quotes.
+// isPhrase reports whether a display name is atoms and single spaces, so that it needs no quotes.
 func isPhrase(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if !address.IsAtext(s[i]) && (s[i] != ' ' || s[i-1] == ' ') {
@@ -72,14 +72,14 @@ func isPhrase(s string) bool {
 	return true
 }
 
-// looksEncoded says whether a reader could take a part of s for an encoded-word.
+// looksEncoded reports whether a mail reader could take a part of s for an encoded-word.
 func looksEncoded(s string) bool {
 	_, rest, ok := strings.Cut(s, "=?")
 	return ok && strings.Contains(rest, "?=")
 }
 
-// appendFolded appends ASCII, folded before white space where the line would pass 78 columns. It reports false when a
-// line would be longer than is allowed at all.
+// appendFolded appends ASCII, folded before white space where the line would pass 78 columns. It returns false if a line
+// would be longer than is allowed at all.
 func appendFolded(dst []byte, value string, column int) ([]byte, bool) {
 	for first := true; value != ""; first = false {
 		end := len(value) - len(strings.TrimLeft(value, " "))
@@ -110,8 +110,8 @@ const (
 	wordEnd = "?="
 )
 
-// appendWords appends value as encoded-words, one a line, none of which splits a character (RFC 2047 section 5). The
-// letters used are those allowed in a display name as well. It returns the column behind the last one.
+// appendWords appends value as encoded-words, one on each line, none of which splits a character (RFC 2047 section 5). It
+// uses the characters that are allowed in a display name as well. It returns the column after the last word.
 func appendWords(dst []byte, value string, column int) ([]byte, int) {
 	quoted := 0
 	for i := 0; i < len(value); i++ {
@@ -119,7 +119,7 @@ func appendWords(dst []byte, value string, column int) ([]byte, int) {
 	}
 	asQ := quoted <= base64.StdEncoding.EncodedLen(len(value))
 	room := min(maxWord, foldAt-column-1) - len(wordQ) - len(wordEnd)
-	if room < 12 { // no room for a character of four octets behind a long name: fold first
+	if room < 12 { // after a long name there is no room for a character of four octets: fold first
 		dst, column = append(dst, crlf...), 0
 		room = maxWord - len(wordQ) - len(wordEnd)
 	}
@@ -162,7 +162,7 @@ func widthQ(c byte) int {
 	return 3
 }
 
-// isPlainQ: RFC 2047 section 5 (3), the narrowest of its sets.
+// isPlainQ reports whether c may stand as it is in the narrowest of the sets of RFC 2047 section 5 (3).
 func isPlainQ(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!*+-/", c) >= 0
 }
@@ -181,9 +181,8 @@ func appendQ(dst []byte, s string) []byte {
 	return dst
 }
 
-// appendFilename appends the filename parameter, each on a line of its own. A name outside ASCII is written twice, as
-// RFC 6266 appendix D has it: in ASCII for readers that know nothing better, and as RFC 2231 says, in several pieces
-// where it is long.
+// appendFilename appends the filename parameter, each on a line of its own. A name outside ASCII is written twice, as RFC
+// 6266 appendix D says: in ASCII for readers that know nothing better, and by RFC 2231, in several sections if it is long.
 func appendFilename(dst []byte, name string) []byte {
 	ascii := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -197,7 +196,7 @@ func appendFilename(dst []byte, name string) []byte {
 			return dst
 		}
 	}
-	const room = 50 // octets of a piece
+	const room = 50 // octets of a section
 	pieces := []string{""}
 	for _, r := range name {
 		var b strings.Builder

@@ -11,13 +11,13 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 )
 
-// renderMarkdown turns Markdown (GitHub's flavour) into HTML. Template actions come through as they are, wherever they
-// stand: in text, in the address of a link, in code. While goldmark works, a word of letters and digits stands for each.
+// renderMarkdown turns Markdown (GitHub's flavour) into HTML. Template actions come through as they are, wherever they stand:
+// in text, in the address of a link, in code. While goldmark works, a word of letters and digits stands for each action.
 //
 // Control actions alone on a line ({{ if .x }}, {{ end }}, {{ template "footer" . }}) stand between blocks and get no
-// paragraph of their own: for goldmark they are an HTML comment, which also ends a list or a paragraph above.
+// paragraph of their own: goldmark sees an HTML comment, which also ends a list or a paragraph above it.
 //
-// HTML in the Markdown is kept: it is the author's. What comes from the recipients is escaped by html/template.
+// HTML in the Markdown stays, because the author wrote it. html/template escapes what comes from the recipients.
 func renderMarkdown(source string) (string, error) {
 	word := "action"
 	for strings.Contains(source, word) {
@@ -75,10 +75,10 @@ func renderMarkdown(source string) (string, error) {
 	}), nil
 }
 
-// isControl: an action that prints nothing by itself, or a whole template.
+// isControl matches an action that prints nothing by itself, or a whole template.
 var isControl = regexp.MustCompile(`^\{\{(?:- )?\s*(?:(?:if|else|end|range|with|block|define|template|break|continue)\b|/\*|\$\w*\s*(?:,\s*\$\w+\s*)?:?=)`)
 
-// actionLength is the length of the action at the beginning of s, which is known to be well-formed.
+// actionLength returns the length of the well-formed action at the beginning of s.
 func actionLength(s string) int {
 	inner := strings.TrimLeft(strings.TrimPrefix(s[2:], "-"), " \t\n")
 	if strings.HasPrefix(inner, "/*") {
@@ -102,7 +102,7 @@ func actionLength(s string) int {
 	return len(s)
 }
 
-// markdownShell is the page around a Markdown campaign that brings no partial named layout.
+// markdownShell is the page around the Markdown of a campaign without a partial called layout.
 const markdownShell = `<!DOCTYPE html>
 <html>
 <head>

@@ -15,26 +15,26 @@ import (
 	"mailblast/campaign/text"
 )
 
-// A mimeTree is the message below its own header fields, laid out once: what stands before each recipient's parts, and
-// what follows the last of them. go-simple-mail is not used for it: its line ends, file names and header order would have
-// to be mended, which is more work than these few lines.
+// A mimeTree is the message below its own header fields, laid out once: what comes before each recipient's parts, and what
+// follows the last of them. go-simple-mail is not used for it: mending its line ends, file names and header order would take
+// more work than these few lines.
 type mimeTree struct {
-	boundary string // common beginning of all boundaries
+	boundary string // the common beginning of all boundaries
 	text     string // from the end of the message's own header to the Content-Transfer-Encoding of the text part
-	html     string // from the end of the text part to that of the HTML part; empty: there is none
+	html     string // from the end of the text part to the Content-Transfer-Encoding of the HTML part; empty: there is none
 	tail     []byte
 }
 
 // An attachment is a file of the message, encoded.
 type attachment struct {
 	mediaType, name string
-	id              string // Content-ID without angle brackets; empty: it is not inline
+	id              string // Content-ID without angle brackets; empty: the file is not inline
 	base64          []byte
 }
 
-// layOut builds the tree: mixed(related(alternative(text, html), inline…), attachments…), without the levels that
-// are not needed. Boundaries come from a hash of the campaign, so the same campaign always gives the same message; =_
-// cannot occur in quoted-printable (RFC 2045 section 6.7), and Compose looks for it in what goes out as 7bit.
+// layOut builds the tree: mixed(related(alternative(text, html), inline…), attachments…), without the levels that are not
+// needed. The boundaries come from a hash of the campaign, so the same campaign always gives the same message. =_ cannot
+// occur in quoted-printable (RFC 2045 section 6.7), and Compose looks for it in what goes out as 7bit.
 func layOut(hash string, hasHTML bool, inline, attachments []attachment) mimeTree {
 	t := mimeTree{boundary: "=_" + hash}
 	mixed, related, alternative := t.boundary+"m", t.boundary+"r", t.boundary+"a"
@@ -82,7 +82,7 @@ func (a attachment) append(dst []byte) []byte {
 	return append(append(dst, crlf...), a.base64...)
 }
 
-// newAttachment encodes a file. Its name is the last part of the path.
+// newAttachment encodes a file. The last part of the path is its name.
 func newAttachment(file string, content []byte) attachment {
 	name := text.OneLine(path.Base(strings.ReplaceAll(file, `\`, "/")))
 	return attachment{name: name, mediaType: mediaType(name, content), base64: appendBase64(nil, content)}
@@ -99,7 +99,7 @@ func appendBase64(dst, content []byte) []byte {
 	return dst
 }
 
-// mediaTypes are the usual files of a campaign. It is our own list, because that of package mime depends on the machine.
+// mediaTypes are the usual files of a campaign. We have our own list, because that of package mime depends on the machine.
 var mediaTypes = map[string]string{
 	".csv": "text/csv", ".htm": "text/html", ".html": "text/html", ".ics": "text/calendar", ".md": "text/markdown",
 	".txt": "text/plain", ".vcf": "text/vcard", ".xml": "text/xml",
@@ -113,7 +113,7 @@ var mediaTypes = map[string]string{
 	".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 	".odp":  "application/vnd.oasis.opendocument.presentation", ".ods": "application/vnd.oasis.opendocument.spreadsheet",
 	".odt": "application/vnd.oasis.opendocument.text",
-	// base64 is not allowed for message/rfc822 (RFC 2046 section 5.2.1)
+	// base64 is not allowed for message/rfc822 (RFC 2046 section 5.2.1).
 	".eml": "application/octet-stream",
 }
 
@@ -128,10 +128,10 @@ func mediaType(name string, content []byte) string {
 	return t
 }
 
-// cidReference finds cid: at the beginning of an attribute or a CSS url().
+// cidReference matches cid: at the beginning of an attribute or a CSS url().
 var cidReference = regexp.MustCompile(`(["'=(]\s*)cid:([^"'\s)>]*)`)
 
-// inlineName: what may stand in a cid: URL and in a Content-ID as it is (RFC 2392, RFC 5322 section 3.2.3).
+// inlineName matches what may stand in a cid: URL and in a Content-ID as it is (RFC 2392, RFC 5322 section 3.2.3).
 var inlineName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
 // attachments reads and encodes the attachments.
@@ -145,8 +145,8 @@ func (c *compiler) attachments() []attachment {
 	return all
 }
 
-// inlineFiles reads the inline files and completes the references to them: cid:logo.png becomes
-// cid:logo.png@HASH.mailblast, since a Content-ID is a message id and world-unique (RFC 2045 section 7).
+// inlineFiles reads the inline files and completes the references to them. cid:logo.png becomes cid:logo.png@HASH.mailblast,
+// because a Content-ID is a message id and unique in the world (RFC 2045 section 7).
 func (c *compiler) inlineFiles(set *templateSet) []attachment {
 	files := map[string]string{}
 	referred := map[string]bool{}

@@ -10,24 +10,23 @@ import (
 	"mailblast/campaign/finding"
 )
 
-// maxRounds bounds how often the loops of one part, or of one header field, go round and its templates are called, all
-// of them together. A loop that prints nothing would otherwise be stopped by nothing, and a dozen templates that each
-// call the next one ten times are as good as endless.
+// maxRounds bounds the rounds of the loops and the calls of templates in one part or one header field, all together. Nothing
+// else would stop a loop that prints nothing, and a dozen templates that each call the next one ten times never end either.
 const maxRounds = 10_000
 
-// maxTime bounds what rounds that each work on a long text may take altogether. A round counts for shortRound at most, so
-// that a process that was stopped, or a machine that is too busy, does not make a message fail.
+// maxTime bounds the time of rounds that each work on a long text. A round counts for shortRound at most, so that a message
+// does not fail because the process was stopped or the machine is too busy.
 const (
 	maxTime    = time.Second
 	shortRound = 20 * time.Millisecond
-	fewRounds  = 100 // are not timed
+	fewRounds  = 100 // as many are not timed
 )
 
-// marks are empty texts at the beginning of each loop's body and of each template. text/template hands over an empty
-// readTemplate like any other with a Write of its slice, and the address behind the slice tells whose round it is. The copies
-// that html/template makes of a template that it finds in a second context have none of this; what they print, nothing
-// included, is bounded by maxPart alone, which is 30 times as many rounds.
-type marks map[*byte]finding.Finding // the place, and in Message what stands before the text of an error
+// marks are empty texts at the beginning of each loop's body and of each template. text/template writes an empty text like
+// any other with a Write of its slice, and the address behind the slice tells which loop or template it belongs to. The
+// copies that html/template makes of a template for a second context have no marks. Only maxPart bounds what they print,
+// empty texts included, which allows 30 times as many rounds.
+type marks map[*byte]finding.Finding // the position, and in Message what stands before the text of an error
 
 // addMarks puts the marks into trees that were checked and are about to be made executable.
 func (c *compiler) addMarks(s *templateSet) {
@@ -53,15 +52,15 @@ func (m marks) put(body *parse.ListNode, place finding.Finding) {
 type roundCounter struct {
 	marks marks
 	n     int
-	last  finding.Finding // where it was last
+	last  finding.Finding // the mark of the last round
 
-	begun time.Time // the round at hand, once there are more than a few
+	begun time.Time // when the current round began, once there are more than a few
 	spent time.Duration
 }
 
 func (c *roundCounter) reset() { c.n, c.spent = 0, 0 }
 
-// isMark counts p when it is a mark.
+// isMark reports whether p is a mark, and counts it.
 func (c *roundCounter) isMark(p []byte) (bool, error) {
 	if len(p) > 0 || cap(p) == 0 {
 		return false, nil
@@ -86,11 +85,11 @@ func (c *roundCounter) isMark(p []byte) (bool, error) {
 	return true, nil
 }
 
-// fault gives an error the place where the execution was.
+// fault returns a finding at the position of the last round.
 func (c *roundCounter) fault(message string) finding.Finding {
 	f := c.last
 	f.Message += message
-	if c.n > 1 { // there is one
+	if c.n > 1 { // there is a loop
 		f.Hint = "look for a {{ range }} that does not end, or for one in another"
 	}
 	return f

@@ -23,10 +23,11 @@ import (
 // maxTemplate bounds a template file, in octets. The parser's memory grows with how deep a template is nested.
 const maxTemplate = 2 << 20
 
-// A templateSet is the templates that can call each other: those of the HTML part or those of the text part.
+// A templateSet is the templates that can call each other: those of the HTML part, those of the text part, or one header
+// field's.
 type templateSet struct {
-	trees   map[string]*parse.Tree // by template name, as they are executed
-	written map[string]*parse.Tree // as they were written, for the places of findings
+	trees   map[string]*parse.Tree // by name, as they are executed
+	written map[string]*parse.Tree // as they were written, for the positions of findings
 }
 
 func newTemplateSet() *templateSet {
@@ -37,23 +38,23 @@ func newTemplateSet() *templateSet {
 type compiler struct {
 	file     *campaign.File
 	read     func(path string) ([]byte, error)
-	hash     hash.Hash         // of all that is read
-	sources  map[string]string // what stands in each template file, by the name it has in error messages
+	hash     hash.Hash         // of all that was read
+	sources  map[string]string // the text of each template file, by its name in findings
 	marks    marks
-	fields   []string // all names of fields
+	fields   []string // the names of all fields
 	columns  string   // the columns of the list, for hints
 	findings finding.Findings
 }
 
 func (c *compiler) report(f finding.Finding) { c.findings = append(c.findings, f) }
 
-// reportAt adds a finding at an octet of a template file.
+// reportAt reports a fault at an octet of a template file.
 func (c *compiler) reportAt(file string, offset int, message, hint string) {
 	c.report(c.findingAt(file, offset, message, hint))
 }
 
-// findingAt is a finding at an octet of a template file. A template that is no file is a value in the campaign file, and
-// called by its key.
+// findingAt returns a finding at an octet of a template file. A template that is no file is a value in the campaign file,
+// and is called by its key.
 func (c *compiler) findingAt(file string, offset int, message, hint string) finding.Finding {
 	f := finding.Finding{File: file, Message: message, Hint: hint}
 	source, isFile := c.sources[file]
@@ -81,7 +82,7 @@ func (c *compiler) readFile(file string) ([]byte, bool) {
 	return content, true
 }
 
-// keyOf is the key of the campaign file under which a path stands.
+// keyOf returns the key of the campaign file at which a path stands.
 func (c *compiler) keyOf(path string) string {
 	for _, ref := range c.file.Files() {
 		if ref.Path == path {
@@ -91,7 +92,7 @@ func (c *compiler) keyOf(path string) string {
 	return ""
 }
 
-// readTemplate reads a template file: UTF-8, with LF for all kinds of line ends.
+// readTemplate reads a template file as UTF-8, and turns all line ends into LF.
 func (c *compiler) readTemplate(file string) (string, bool) {
 	content, ok := c.readFile(file)
 	if !ok {
@@ -113,8 +114,8 @@ func (c *compiler) readTemplate(file string) (string, bool) {
 	return string(source), true
 }
 
-// parse parses one source and returns the templates it defines by name; its own is called name. Functions are looked at
-// later, so that all unknown ones are found at once.
+// parse parses one source, called name, and returns the templates that it defines, by name. The checker looks at the
+// functions later, so that all unknown ones are reported at once.
 func (c *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool) {
 	tree := parse.New(name)
 	tree.Mode = parse.SkipFuncCheck
@@ -134,13 +135,13 @@ func (c *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool)
 		return nil, false
 	}
 	for _, t := range trees {
-		t.ParseName = file // for the place in the errors of an execution
+		t.ParseName = file // for the position in errors of the execution
 	}
 	return trees, true
 }
 
-// add puts the templates of one file into a set. Two of the same name are an error: which of them would be used
-// depended on the order.
+// add puts the templates of one file into a set. Two of the same name are an error, because their order would decide which
+// of them is used.
 func (c *compiler) add(set *templateSet, name, file string, written, run map[string]*parse.Tree) {
 	for _, n := range slices.Sorted(maps.Keys(written)) {
 		if old := set.written[n]; old != nil && !parse.IsEmptyTree(old.Root) && !parse.IsEmptyTree(written[n].Root) {
@@ -161,10 +162,10 @@ func (c *compiler) add(set *templateSet, name, file string, written, run map[str
 	}
 }
 
-// asHTML is added to the name of a Markdown file where a place in the HTML is meant that was made of it.
+// asHTML follows the name of a Markdown file when a finding is about the HTML that was made of it.
 const asHTML = ", as HTML"
 
-// A format is what a template file is written in.
+// A format is the language of a template file.
 type format int
 
 const (
@@ -173,7 +174,7 @@ const (
 	formatMarkdown
 )
 
-// loadTemplate reads a file into a set under a name. Markdown becomes HTML on the way.
+// loadTemplate reads a file into a set under a name. It turns Markdown into HTML.
 func (c *compiler) loadTemplate(set *templateSet, name, file string, format format) {
 	text, ok := c.readTemplate(file)
 	if !ok {
@@ -226,7 +227,7 @@ func (c *compiler) loadPartials(files []string, html, text *templateSet) {
 	}
 }
 
-// htmlTemplate makes the set executable. The escaper runs at once, so that its errors are found now and the texts in the
+// htmlTemplate makes the set executable. The escaper runs at once, so that its errors are reported now, and the texts in the
 // trees have the form in which they will be written.
 func (c *compiler) htmlTemplate(set *templateSet, entry string, data map[string]string) *htmltemplate.Template {
 	c.addMarks(set)
@@ -238,8 +239,8 @@ func (c *compiler) htmlTemplate(set *templateSet, entry string, data map[string]
 			return nil
 		}
 	}
-	t := root.Lookup(entry) // it is there: all files were read and parsed
-	// What else goes wrong with a row of empty fields says nothing about real ones.
+	t := root.Lookup(entry) // it exists: all files were read and parsed
+	// Other errors of a row of empty fields say nothing about real rows.
 	err := t.Execute(&body{rounds: roundCounter{marks: c.marks}}, data)
 	if e := (*htmltemplate.Error)(nil); errors.As(err, &e) {
 		c.reportEscape(set, e)
@@ -249,10 +250,10 @@ func (c *compiler) htmlTemplate(set *templateSet, entry string, data map[string]
 	return t
 }
 
-// reportEscape adds what html/template found while looking at the contexts of the actions.
+// reportEscape reports what html/template found while it looked at the contexts of the actions.
 func (c *compiler) reportEscape(set *templateSet, e *htmltemplate.Error) {
 	name, _, _ := strings.Cut(e.Name, "$htmltemplate_")
-	message, _, _ := strings.Cut(e.Description, ": {state") // what follows is its inner state, of use to nobody
+	message, _, _ := strings.Cut(e.Description, ": {state") // what follows is its inner state, of no use to anybody
 	f := finding.Finding{File: e.Name, Line: e.Line, Column: 1, Message: message,
 		Hint: "html/template must see where in the HTML each action stands"}
 	if tree := set.trees[name]; tree != nil {
@@ -301,8 +302,8 @@ func (s *templateSet) encodeTexts(known map[*byte]*segment) {
 	})
 }
 
-// hasDerived reports whether html/template made copies of templates for other contexts than plain HTML. It keeps them to
-// itself, so their texts are not among our segments.
+// hasDerived reports whether html/template made copies of templates for other contexts than plain HTML. It keeps the copies
+// to itself, so their texts are not among our segments.
 func (s *templateSet) hasDerived() bool {
 	derived := false
 	for _, tree := range s.trees {
@@ -339,8 +340,8 @@ func eachBranch(n *parse.BranchNode, f func(parse.Node)) {
 	}
 }
 
-// executionError puts the error of a template's execution into the form file:line:column: message. text/template counts
-// columns from 0.
+// executionError brings the error of an execution into the form file:line:column: message. text/template counts columns from
+// 0.
 func executionError(err error) error {
 	if f := (finding.Finding{}); err == nil || errors.As(err, &f) {
 		return err

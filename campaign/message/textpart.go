@@ -15,33 +15,33 @@ import (
 
 // A textConverter makes the text part from the HTML part, for one composer.
 //
-// Converting costs more than all the rest of a message, and nearly all of it would be the same work for each
-// recipient. So it is done once for each way through the template's conditions: the texts that were written make up
-// the HTML, a word stands for each value that is not blank, and what comes out is a skeleton into which the values are put. html/template
-// has escaped the values, so none of them can change the structure; unescaped they are the text, and inside the address
-// of a link they are percent-encoded already.
+// The conversion costs more than all the rest of a message, and nearly all of it would be the same work for each recipient.
+// So it is done once for each way through the template's conditions: a placeholder stands in the HTML for each value that is
+// not blank, and the converted text is a skeleton into which the values are put. html/template has escaped the values, so
+// none of them can change the structure. Unescaped they are the text; in the address of a link they are percent-encoded
+// already.
 //
-// The first message of a skeleton is also converted as a whole. When that gives another text, the template does something
-// that a skeleton cannot follow, and its messages are converted one by one.
+// The first message of a skeleton is also converted as a whole. If that gives another text, the template does something that
+// a skeleton cannot follow, and all its messages are converted one by one.
 type textConverter struct {
 	placeholder string                 // occurs in no template; begins the word that stands for a value
 	whole       bool                   // some texts of the template cannot be told from values: convert each message as a whole
-	skeletons   map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message
+	skeletons   map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message as a whole
 	key         []byte
 }
 
-// A textPiece of a skeleton is a segment or, where that is nil, the value in that piece of the HTML.
+// A textPiece of a skeleton is a segment or, if that is nil, the value in that piece of the HTML.
 type textPiece struct {
 	seg   *segment
 	value int
 }
 
-// maxSkeletons bounds the memory for templates with very many ways through. Messages beyond are converted one by one.
+// maxSkeletons bounds the memory for templates with very many ways through. Further messages are converted one by one.
 const maxSkeletons = 256
 
 func isBlank(value []byte) bool { return len(bytes.TrimSpace(value)) == 0 }
 
-// convert fills text with what page says.
+// convert makes text from page.
 func (c *textConverter) convert(text, page *body) error {
 	text.reset()
 	if c.whole {
@@ -83,7 +83,7 @@ func (c *textConverter) convert(text, page *body) error {
 	return nil
 }
 
-// convertWhole is the slow way: it converts one message as a whole.
+// convertWhole converts one message as a whole, which is the slow way.
 func (c *textConverter) convertWhole(text, page *body) error {
 	converted, err := plainText(string(page.all()))
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *textConverter) makeSkeleton(page *body) ([]textPiece, error) {
 	if err != nil {
 		return nil, err
 	}
-	skeleton := []textPiece{} // not nil, which has a meaning
+	skeleton := []textPiece{} // an empty skeleton is not nil, which has a meaning
 	for converted != "" {
 		before, rest, found := strings.Cut(converted, c.placeholder)
 		if before != "" {
@@ -118,7 +118,7 @@ func (c *textConverter) makeSkeleton(page *body) ([]textPiece, error) {
 		number, rest, _ := strings.Cut(rest, "z")
 		var i int
 		if _, err := fmt.Sscan(number, &i); err != nil || i >= len(page.pieces) {
-			return nil, nil // the word was changed: convert each message
+			return nil, nil // the placeholder was changed: convert each message as a whole
 		}
 		skeleton = append(skeleton, textPiece{value: i})
 		converted = rest
@@ -142,7 +142,7 @@ func (c *textConverter) fillSkeleton(text, page *body, skeleton []textPiece) {
 	}
 }
 
-// appendCollapsed appends a value with all white space between its words made one space, as HTML shows it.
+// appendCollapsed appends a value with the white space between its words made one space, as HTML shows it.
 func appendCollapsed(dst, value []byte) []byte {
 	space := false
 	for _, c := range appendClean(nil, value) {
@@ -161,12 +161,12 @@ func appendCollapsed(dst, value []byte) []byte {
 	return dst
 }
 
-// strayed finds the space that html2text puts between the end of *bold* text or a link and the sign that follows it.
+// strayed matches the space that html2text puts between the end of *bold* text or a link and the punctuation after it.
 var strayed = regexp.MustCompile(`([*)]) ([.,;:!?])`)
 
-// plainText converts HTML to text by html2text. Headings become paragraphs before: html2text underlines them in their
-// length, which differs between recipients. The rows of a table become blocks: most newsletters are laid out in tables,
-// and html2text puts all cells on one line.
+// plainText converts HTML to text by html2text. Before that, headings become paragraphs, because html2text underlines them in
+// their length, which differs between recipients. The rows of tables become blocks, because html2text puts all cells on one
+// line, and most newsletters are laid out in tables.
 func plainText(page string) (string, error) {
 	doc, err := nethtml.Parse(strings.NewReader(page))
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package address reads e-mail addresses as they come in lists and campaign files, and refuses what could not go over SMTP
-// as it is.
+// Package address reads e-mail addresses as they come in lists and campaign files, and refuses those that could not go over
+// SMTP as they are.
 //
-// Parse trims invisible padding, normalises what is not ASCII to NFC, then checks the local part (RFC 5321 and 6531) and
-// turns the domain into lower-case A-labels. Key is the identity by which duplicates are found.
+// Parse trims invisible padding and normalises an address that is not ASCII to NFC. Then it checks the local part (RFC 5321
+// and 6531) and turns the domain into lower-case A-labels. Key is the identity by which duplicates are found.
 package address
 
 import (
@@ -22,26 +22,25 @@ import (
 const (
 	maxLocal   = 64   // octets, RFC 5321 section 4.5.3.1.1
 	maxAddress = 254  // octets: a path is 256 with its angle brackets, RFC 5321 section 4.5.3.1.3
-	maxWritten = 2048 // octets before a domain is shortened to A-labels: four for each of the 254, and to spare
+	maxWritten = 2048 // octets before a domain is shortened to A-labels: more than four for each of the 254
 )
 
-// An Address is a checked addr-spec (RFC 5321 section 4.1.2) that can stand between angle brackets in MAIL FROM and RCPT TO
-// as it is: local part quoted where it has to be, domain in A-labels.
+// An Address is a checked addr-spec (RFC 5321 section 4.1.2) that can stand in MAIL FROM and RCPT TO as it is: the local part
+// quoted if it has to be, the domain in A-labels.
 type Address struct {
-	Local  string // as it goes on the wire, quotes included where needed
+	Local  string // as it goes on the wire, with quotes if needed
 	Domain string // lower-case A-labels, or an address literal with its brackets
 	UTF8   bool   // the local part needs SMTPUTF8 (RFC 6531)
 }
 
-// Parse reads one bare address: atoms or a quoted string, @, and a domain or an address literal. White space
-// around it is dropped. Comments, folding, source routes, display names and angle brackets are refused, and so is
-// everything that could end the path of an SMTP command early: white space, < and >, and control characters are
-// refused even inside quotes, where RFC 5321 would allow some of them, because too many servers read quotes loosely
-// (`"v@x> ORCPT=a@b"@c`).
+// Parse reads one bare address: atoms or a quoted string, @, and a domain or an address literal. It drops the white space
+// around it. It refuses comments, folding, source routes, display names and angle brackets, and everything that could end
+// the path of an SMTP command early: white space, < and >, and control characters are refused even inside quotes, where
+// RFC 5321 would allow some of them, because too many servers read quotes loosely (`"v@x> ORCPT=a@b"@c`).
 //
-// A single-label domain (user@localhost) is taken: intranets and tests need it. An underscore in a domain is not:
-// RFC 5321 allows letters, digits and hyphens only, servers refuse it, and in a list it is a typing error.
-// A trailing dot is refused as well: in a list it ended a sentence, and the grammar has none.
+// A domain of a single label (user@localhost) is accepted, because intranets and tests need it. An underscore in a domain is
+// not: RFC 5321 allows letters, digits and hyphens only, servers refuse it, and in a list it is a typing error. A trailing
+// dot is refused as well: in a list it ended a sentence, and the grammar has none.
 //
 // The error quotes the address; errors.Unwrap gives the reason alone.
 func Parse(s string) (Address, error) {
@@ -56,9 +55,9 @@ func Parse(s string) (Address, error) {
 // String returns the address as it stands between the angle brackets of an SMTP command.
 func (a Address) String() string { return a.Local + "@" + a.Domain }
 
-// Key is the identity of the address for finding duplicates: the local part unquoted and case-folded, the domain as it
-// is. Folding is rune by rune: the full folding of Unicode makes ß and ss one, and of two people one would get no mail.
-// A letter may have a composed form in lower case only, so it is normalised once more.
+// Key returns the identity of the address for finding duplicates: the local part unquoted and case-folded, and the domain.
+// The folding goes rune by rune, because the full folding of Unicode makes ß and ss the same, and one of two people would
+// get no mail. A letter may have a composed form in lower case only, so the result is normalised once more.
 func (a Address) Key() string {
 	local := a.Local
 	if strings.HasPrefix(local, `"`) {
@@ -84,7 +83,7 @@ func parse(s string) (Address, error) {
 		if !utf8.ValidString(s) {
 			return Address{}, errors.New("it is not valid UTF-8")
 		}
-		// Before any check: normalising can make ASCII out of other characters (U+037E becomes a semicolon).
+		// This comes before any check, because normalising can make ASCII of other characters (U+037E becomes a semicolon).
 		s = norm.NFC.String(s)
 	}
 	local, domain, err := splitAddress(s)
@@ -104,7 +103,7 @@ func parse(s string) (Address, error) {
 	return a, nil
 }
 
-// splitAddress returns the checked local part as it goes on the wire, and the unchecked rest behind the @.
+// splitAddress returns the checked local part as it goes on the wire, and the unchecked rest after the @.
 func splitAddress(s string) (local, rest string, err error) {
 	if s[0] != '"' {
 		at := strings.IndexByte(s, '@')
@@ -166,8 +165,8 @@ func checkDotAtom(s string) error {
 	return nil
 }
 
-// checkQuoted checks what stands between the quotation marks of a local part (RFC 5321 section 4.1.2), narrowed as
-// Parse says.
+// checkQuoted checks what stands between the quotation marks of a local part (RFC 5321 section 4.1.2), as narrowly as Parse
+// says.
 func checkQuoted(s string) error {
 	if s == "" {
 		return errors.New("nothing stands before the @")
@@ -190,8 +189,8 @@ func checkQuoted(s string) error {
 	return nil
 }
 
-// checkRune says whether a character outside ASCII may stand in a local part. A mark must not come first: it would
-// join the angle bracket in front of it.
+// checkRune says whether a character outside ASCII may stand in a local part. A combining mark must not come first: it would
+// join the angle bracket before it.
 func checkRune(r rune, first bool) error {
 	if r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.IsSpace(r) || first && unicode.IsMark(r) {
 		return fmt.Errorf("%q cannot stand before the @", r)
@@ -199,7 +198,7 @@ func checkRune(r rune, first bool) error {
 	return nil
 }
 
-// ParseDomain returns the domain in lower-case A-labels, or the address literal in its shortest form.
+// ParseDomain returns a domain in lower-case A-labels, or an address literal in its shortest form.
 func ParseDomain(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("nothing stands after the @")
@@ -218,10 +217,10 @@ func ParseDomain(s string) (string, error) {
 	}
 	for _, r := range s {
 		if r < utf8.RuneSelf && !isLDH(byte(unicode.ToLower(r))) && r != '.' {
-			return "", badByte(byte(r)) // idna would refuse it too, less clearly
+			return "", badByte(byte(r)) // idna would refuse it too, but less clearly
 		}
 	}
-	// Lookup is UTS 46 without the transitional mappings: faß.example stays apart from fass.example.
+	// Lookup is UTS 46 without the transitional mappings, so faß.example stays apart from fass.example.
 	ascii, err := idna.Lookup.ToASCII(s)
 	if err != nil {
 		return "", fmt.Errorf("%q is not a domain name", s)
@@ -280,7 +279,7 @@ func parseLiteral(s string) (string, error) {
 	return "[" + ip.String() + "]", nil
 }
 
-// badByte says what is wrong with an ASCII character that does not belong into an address, in words that help.
+// badByte says in helpful words what is wrong with an ASCII character that does not belong in an address.
 func badByte(c byte) error {
 	switch c {
 	case '<', '>':
@@ -293,7 +292,7 @@ func badByte(c byte) error {
 	return fmt.Errorf("%q does not belong there", c)
 }
 
-// IsAtext: RFC 5322 section 3.2.3.
+// IsAtext reports whether c may stand in an atom (RFC 5322 section 3.2.3).
 func IsAtext(c byte) bool {
 	if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
 		return true
@@ -305,7 +304,7 @@ func IsAtext(c byte) bool {
 	return false
 }
 
-// isLDH: a letter in lower case, a digit or a hyphen.
+// isLDH reports whether c is a letter in lower case, a digit or a hyphen.
 func isLDH(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-'
 }
@@ -313,7 +312,7 @@ func isLDH(c byte) bool {
 // TrimPadding drops the white space and the invisible characters around an address or a name.
 func TrimPadding(s string) string { return strings.TrimFunc(s, isPadding) }
 
-// isPadding: what spreadsheets and copied web pages leave around an address without anyone seeing it.
+// isPadding accepts what spreadsheets and copied web pages leave around an address without anyone seeing it.
 func isPadding(r rune) bool {
 	switch r {
 	case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff':
@@ -322,7 +321,7 @@ func isPadding(r rune) bool {
 	return unicode.IsSpace(r)
 }
 
-// unquote takes the quotation marks and the backslashes from a quoted string that is known to be whole.
+// unquote removes the quotation marks and the backslashes of a quoted string that is known to be complete.
 func unquote(s string) string {
 	s = s[1 : len(s)-1]
 	if strings.IndexByte(s, '\\') < 0 {
@@ -338,7 +337,7 @@ func unquote(s string) string {
 	return string(b)
 }
 
-// foldRune maps all runes that differ in case only to one of them, in lower case where there is one.
+// foldRune maps all runes that differ in case only to one of them, in lower case if there is one.
 func foldRune(r rune) rune {
 	least, lower := r, rune(-1)
 	for f := r; ; {
