@@ -18,7 +18,7 @@ import (
 	"mailblast/campaign/text"
 )
 
-// environment is what the tests expand from.
+// environment has the variables of the tests.
 var environment = map[string]string{
 	"SMTP_USERNAME": "postbote",
 	"SMTP_PASSWORD": "hunter2-secret",
@@ -89,8 +89,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 	}
 }
 
-// minimal is the shortest campaign file. In the tables below a case adds lines to it, from line 7 on, or takes the place
-// of one of its lines.
+// minimal is the shortest campaign file. A case of the tables below adds lines to it, from line 7 on, or replaces one of its
+// lines.
 const minimal = `name: spring
 from: news@example.com
 subject: Hello
@@ -265,7 +265,7 @@ func TestParseRefusesServers(t *testing.T) {
 	}
 }
 
-// Servers that are one account to the provider, and those that are not.
+// Which servers are one account to the provider, and which are not.
 func TestAccount(t *testing.T) {
 	for _, test := range []struct{ list, want string }{
 		{"[{host: a}, {host: b}]", "a, b"},
@@ -490,7 +490,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// What is no campaign file at all has one finding.
+// A file that is no campaign file at all has one finding.
 func TestParseRefusesWholeFile(t *testing.T) {
 	tests := []struct{ source, want string }{
 		{"", "c.yaml:1:1: the campaign file is empty (mailblast init writes one to start from)"},

@@ -165,8 +165,7 @@ func TestRateFor(t *testing.T) {
 	}
 }
 
-// FuzzSchedule: what is taken for a rate, a quota, a window, a moment or an expiry is one that can be kept to, and is written as it
-// was read.
+// FuzzSchedule: every rate, quota, window, moment and expiry that is accepted can be obeyed, and is written as it was read.
 func FuzzSchedule(f *testing.F) {
 	for _, s := range []string{"14/s", "3/1500ms", "50000/d", "100000/30d", "08:00-20:00 Europe/Berlin", "22:00-06:00 UTC", "01:45-02:15 Australia/Lord_Howe", "2026-12-01T08:00:00+01:00", "48h", "7d", "1.5", "1m..4h"} {
 		f.Add(s, int64(1_793_000_000))
@@ -207,8 +206,8 @@ func FuzzSchedule(f *testing.F) {
 	})
 }
 
-// A campaign that expires before it may be sent is refused before it is loaded, as far as that depends on when this is. One that has
-// expired already is not: it is recorded as that.
+// A campaign that expires before it may be sent is refused before it is loaded. One that has expired already is not refused
+// but recorded as expired.
 func TestDeliverable(t *testing.T) {
 	loaded := time.Date(2026, 12, 1, 19, 0, 0, 0, time.UTC)
 	for _, test := range []struct {

@@ -52,7 +52,7 @@ func TestRanker(t *testing.T) {
 	}
 }
 
-// Whatever stands in a cell, its rank has a place among all others, and that is the last one unless it was understood.
+// Whatever stands in a cell, its rank can be compared with all others, and comes last unless the cell was understood.
 func FuzzRanker(f *testing.F) {
 	for _, seed := range []string{"1", "-1.5e3", "2026-11-24", "NaN", "1e999", "", "٣", "0x1p-2"} {
 		f.Add(seed)

@@ -178,7 +178,7 @@ func TestRecipientsRefusesTheFile(t *testing.T) {
 	}
 }
 
-// The examples of a real spreadsheet: testdata/recipients-excel.csv is what German Excel saves as "CSV UTF-8".
+// testdata/recipients-excel.csv is what German Excel saves as "CSV UTF-8".
 func TestRecipientsFromExcel(t *testing.T) {
 	f, err := os.Open(filepath.Join("testdata", "recipients-excel.csv"))
 	if err != nil {

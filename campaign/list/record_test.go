@@ -23,8 +23,8 @@ func TestDelimiter(t *testing.T) {
 	}
 }
 
-// FuzzRecipients holds the reader against encoding/csv: where that finds nothing wrong, both see the same cells at the
-// same lines; and in any case every row is either good or has a reason.
+// FuzzRecipients compares Recipients with encoding/csv: if that finds nothing wrong, both see the same cells at the same
+// lines. In any case every row is either good or has a reason.
 func FuzzRecipients(f *testing.F) {
 	for _, s := range []string{
 		"email,name\na@x.org,Ada\n", "email;n\r\na@x;\"1\r\n2\"\r\n", "email,n\na@x,\"1\"\"\",\n", "email\n\n\"a@x\"\r", "\ufeffe-mail\tn\na@x\t\x00",

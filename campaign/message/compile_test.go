@@ -16,8 +16,9 @@ import (
 	"mailblast/campaign/list/address"
 )
 
-// testSource is a campaign with the columns email, First Name, city and items. A file "subject" is the subject, "order_by" a column, any
-// other is a file: newsletter.html, .md and .txt are the main templates, the rest of .html, .md and .txt are partials.
+// testSource is a campaign with the columns email, First Name, city and items. "subject" is the subject, "order_by" a column,
+// X-… a header field, and anything else a file: newsletter.html, .md and .txt are the main templates, other .html, .md and
+// .txt files are partials.
 func testSource(files map[string]string) Source {
 	f := &campaign.File{
 		Name:    "test",
@@ -68,7 +69,7 @@ func mustCompile(t testing.TB, files map[string]string) *Compiled {
 	return m
 }
 
-// composed are the decoded parts of the message for one row, CRLF as LF, without the last line end.
+// composed returns the decoded parts of the message for one row, CRLF as LF, without the last line end.
 func composed(t *testing.T, c *Composer, r Recipient) []string {
 	t.Helper()
 	message, err := c.Compose(r)
@@ -367,7 +368,7 @@ func TestCompileIsDeterministic(t *testing.T) {
 	}
 }
 
-// A message is shared by the workers, each with its composer.
+// Workers share a compiled message, each with a composer of its own.
 func TestComposersInParallel(t *testing.T) {
 	m := mustCompile(t, map[string]string{"newsletter.html": "<p>{{ .first_name }} {{ title .city }} ü</p>", "subject": "Hi {{ .first_name }}", "x.pdf": "y"})
 	var group sync.WaitGroup

@@ -13,7 +13,7 @@ import (
 	"mailblast/campaign/text"
 )
 
-// joined is the content of a message in one piece.
+// joined returns the content of a message in one piece.
 func joined(m mail.Message) []byte {
 	content := bytes.Join(m.Content, nil)
 	if len(content) != m.Size {
@@ -122,8 +122,8 @@ func FuzzCompose(f *testing.F) {
 	})
 }
 
-// Whatever a file, a sender or a header field is called: the message and its parts have the header fields that they
-// should have, one each, and a reader finds the names in them.
+// Whatever a file, a sender or a header field is called: the message and its parts have each of their header fields once,
+// and the standard library finds the names in them.
 func FuzzNames(f *testing.F) {
 	f.Add("Example News", "catalogue.pdf", "Spring is here", "x")
 	f.Add("Example, Inc.\r\nBcc: eve@example.com", "a\"\r\nContent-Type: text/html\r\n\r\n.pdf", "a\nTo: b", "\r\n\r\n--=_")

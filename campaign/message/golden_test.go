@@ -210,8 +210,8 @@ func readMessage(t *testing.T, message []byte) *mail.Message {
 	return parsed
 }
 
-// checkLines holds for every message: CRLF only, no line over 998 octets, no control characters, no octet over 127
-// below the header.
+// checkLines checks what is true of every message: CRLF only, no line over 998 octets, no control characters, no octet over
+// 127 below the header.
 func checkLines(t *testing.T, message []byte) {
 	t.Helper()
 	if !bytes.HasSuffix(message, crlf) {
@@ -248,7 +248,7 @@ func countFields(message []byte) int {
 	return n
 }
 
-// fieldCount is how many header fields a message of the campaign has.
+// fieldCount returns how many header fields a message of the campaign has.
 func fieldCount(f *campaign.File, parsed *mail.Message) int {
 	n := len(f.Headers) + 7 // From, To, Subject, Date, Message-ID, MIME-Version, Content-Type
 	if f.ReplyTo != (campaign.Mailbox{}) {
@@ -307,7 +307,7 @@ func leaves(t *testing.T, header map[string][]string, body io.Reader) []leaf {
 	return []leaf{l}
 }
 
-// rowData is the reference for what Compose gives to the templates.
+// rowData returns what Compose should give to the templates.
 func rowData(t *testing.T, src Source, r Recipient) map[string]string {
 	t.Helper()
 	fields, err := list.FieldNames(src.Columns)

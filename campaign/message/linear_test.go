@@ -48,7 +48,7 @@ func FuzzLinear(f *testing.F) {
 	})
 }
 
-// What people write mostly is linear: else nobody would notice when html/template calls its escapers by other names.
+// Most of what people write is linear. Without this test nobody would notice that html/template renamed its escapers.
 func TestLinear(t *testing.T) {
 	page := `<p title="{{ .city }}">Hello {{ .first_name | default "you" }}</p><a href="https://example.com/?c={{ .city }}">{{ template "foot" . }}</a>`
 	m := mustCompile(t, map[string]string{"newsletter.html": page, "newsletter.txt": "Hello {{ .first_name | upper }}", "subject": "News for {{ .first_name }}", "foot.html": "{{ .items }}"})

@@ -52,7 +52,7 @@ func TestMarkdownPages(t *testing.T) {
 	}
 }
 
-// An action whose end got lost in Markdown is a finding.
+// Markdown that separates an action from its end is a finding.
 func TestMarkdownTornApart(t *testing.T) {
 	_, err := Compile(testSource(map[string]string{"newsletter.md": "{{ if .city }}x\n\n[unused]: https://example.com/{{ end }}"}))
 	if want := "newsletter.md: its actions do not fit the HTML that it becomes: unexpected EOF"; err == nil || !strings.Contains(err.Error(), want) {

@@ -58,7 +58,7 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// Whatever comes in: nothing that a terminal obeys goes out.
+// Whatever comes in, nothing goes out that a terminal obeys.
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b[2J\u009b\xff")
 	f.Add("\x1b]0;t\x1b\\x\xc2")
