@@ -7,7 +7,7 @@ import (
 	"io"
 	"syscall"
 
-	"mailblast/campaign/finding"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -43,9 +43,6 @@ func usage(err error) error { return &exit{exitUsage, err} }
 // the parsing of the command line.
 func classify(err error) error {
 	var known *exit
-	var found finding.Finding
-	var findings finding.Findings
-	var changed *store.ChangedError
 	switch {
 	case err == nil || errors.As(err, &known):
 		return err
@@ -53,7 +50,7 @@ func classify(err error) error {
 		return &exit{exitHeld, err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &exit{exitUnfinished, err}
-	case errors.As(err, &found), errors.As(err, &findings), errors.As(err, &changed), errors.Is(err, store.ErrPurged), errors.Is(err, store.ErrNoCampaign), errors.Is(err, store.ErrNoQueue):
+	case plan.IsInput(err):
 		return &exit{exitUsage, err}
 	}
 	return &exit{exitError, err}

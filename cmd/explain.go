@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailblast/cmd/plan"
 	"mailblast/sender/reply"
 )
 
@@ -70,7 +71,7 @@ func explainCommand() *cobra.Command {
 				return usage(err)
 			}
 			if file != "" {
-				if e.replies, err = classifierOf(file); err != nil {
+				if e.replies, err = plan.Rules(file); err != nil {
 					return usage(err)
 				}
 			}
@@ -88,19 +89,6 @@ func explainCommand() *cobra.Command {
 	flags.StringVar(&file, "campaign", "", "campaign `file` whose rules are asked first")
 	flags.StringVar(&format, "format", "table", "`table`, or json: one object a line")
 	return cmd
-}
-
-// classifierOf knows the rules of a campaign file.
-func classifierOf(path string) (*reply.Classifier, error) {
-	source, err := readSource(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := parseWithoutSecrets(path, source)
-	if err != nil {
-		return nil, err
-	}
-	return classifierFor(f), nil
 }
 
 // An explained reply is what explain prints. The fields are part of the contract with scripts.

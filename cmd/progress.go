@@ -15,8 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"mailblast/campaign/text"
+	"mailblast/cmd/plan"
 	"mailblast/sender"
-	"mailblast/store"
 )
 
 const (
@@ -155,10 +155,11 @@ func (r *rateOver) add(now time.Time, n int64) float64 {
 }
 
 // summary says at the end what this run did, what is left, and what to do about it.
-func (a *app) summary(p *progress, name string, s *sender.Stats, c store.Counts, due time.Time, took time.Duration, stopped error) {
+func (a *app) summary(p *progress, s *sender.Stats, rest plan.Rest, took time.Duration) {
 	if a.quiet {
 		return
 	}
+	name, c, due := p.name, rest.Counts, rest.Due
 	colour := func(t string, c pretty.Color) string {
 		if a.noColor || os.Getenv("NO_COLOR") != "" || !terminal(os.Stderr) {
 			return t

@@ -2,26 +2,24 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
-	"mailblast/campaign/finding"
 	"mailblast/campaign/list"
+	"mailblast/cmd/plan"
 )
 
-// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's; see openList.
-func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, dir string, flags sendFlags) (io.ReadCloser, list.Options, error) {
+// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's, and reads its header;
+// see openList.
+func openRecipients(ctx context.Context, cmd *cobra.Command, p *plan.Plan, flags sendFlags) (*list.Recipients, io.Closer, error) {
 	path := flags.recipients
-	if path == "" && f.Recipients != "-" {
-		path = within(dir, f.Recipients)
+	if path == "" && p.File.Recipients != "-" {
+		path = p.Resolve(p.File.Recipients)
 	}
 	options := list.Options{Name: path, Encoding: flags.encoding}
 	if path == "" || path == "-" {
@@ -29,7 +27,7 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, d
 	}
 	wrong := func(err error) error {
 		if flags.recipients == "" {
-			return f.At("recipients", err.Error())
+			return p.File.At("recipients", err.Error())
 		}
 		return usage(fmt.Errorf("--recipients: %w", err))
 	}
@@ -38,7 +36,34 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, f *campaign.File, d
 		return err
 	}
 	file, err := openList(ctx, cmd, path, options.Name, wrong, header)
-	return file, options, err
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := list.ReadRecipients(file, options)
+	if err != nil {
+		file.Close()
+	}
+	return rows, file, err
+}
+
+// openSuppressions opens a list of suppressions, and reads its header; name is what it is called. See openList.
+func openSuppressions(ctx context.Context, cmd *cobra.Command, path, encoding string) (rows *list.Suppressions, file io.Closer, name string, err error) {
+	options := list.Options{Name: path, Encoding: encoding}
+	if path == "-" {
+		options.Name = standardInput
+	}
+	header := func(r io.Reader) error {
+		_, err := list.ReadSuppressions(r, options)
+		return err
+	}
+	opened, err := openList(ctx, cmd, path, options.Name, usage, header)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	if rows, err = list.ReadSuppressions(opened, options); err != nil {
+		opened.Close()
+	}
+	return rows, opened, options.Name, err
 }
 
 // standardInput is what it is called in errors.
@@ -129,30 +154,4 @@ func spool(list io.ReadCloser, name string, header func(io.Reader) error) (_ io.
 	}
 	_, err = file.Seek(0, io.SeekStart)
 	return file, err
-}
-
-// badRowsShown is how many rows that cannot be used are shown.
-const badRowsShown = 20
-
-// badRows are the rows of a list that cannot be used: how many there are, and the first of them.
-type badRows struct {
-	n     int
-	shown finding.Findings
-}
-
-func (b *badRows) add(err error) {
-	b.n++
-	var found finding.Finding
-	if len(b.shown) < badRowsShown && errors.As(err, &found) {
-		b.shown = append(b.shown, found)
-	}
-}
-
-// Error is their number, and each on a line.
-func (b *badRows) Error() string {
-	text := humanize.Comma(int64(b.n)) + "\n" + b.shown.Error()
-	if n := b.n - len(b.shown); n > 0 {
-		text += fmt.Sprintf("\n… and %s more", humanize.Comma(int64(n)))
-	}
-	return text
 }

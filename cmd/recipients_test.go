@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign"
+	"mailblast/cmd/plan"
 )
 
 // A pipe that nobody writes to is waited for only as long as the run goes on.
@@ -24,7 +25,7 @@ func TestOpenRecipientsInterrupted(t *testing.T) {
 	stop(stopped)
 	cmd := &cobra.Command{}
 	cmd.SetContext(ctx)
-	_, _, err := openRecipients(cmd.Context(), cmd, &campaign.File{}, ".", sendFlags{recipients: path})
+	_, _, err := openRecipients(cmd.Context(), cmd, &plan.Plan{File: &campaign.File{}}, sendFlags{recipients: path})
 	var e *exit
 	if !errors.As(err, &e) || e.code != exitUnfinished || !errors.Is(err, stopped) {
 		t.Errorf("got %v", err)

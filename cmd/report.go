@@ -19,9 +19,8 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
-	"mailblast/campaign/list"
 	"mailblast/campaign/text"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -98,9 +97,12 @@ func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
 	if !c.Purged.IsZero() {
 		a.say(cmd, "%s: its recipients were removed on %s; only counts are left", c.Name, c.Purged.Local().Format(time.DateOnly))
 	}
-	servers, err := severalServers(ctx, s, c)
+	servers, err := plan.ServerNames(ctx, s, c)
 	if err != nil {
 		return err
+	}
+	if len(servers) == 1 {
+		servers = nil // there is nothing to tell apart
 	}
 	rows := func(yield func([]reportRow) error) error { return batches(ctx, s, c.Name, states, f, yield) }
 	if f.output == "" {
@@ -108,27 +110,6 @@ func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
 		return errors.Join(write(out, c, servers, rows), out.Flush())
 	}
 	return replaceFile(f.output, func(w io.Writer) error { return write(w, c, servers, rows) })
-}
-
-// severalServers are the names of a campaign's servers, if it has several. What the campaign file needs from the environment need not be there.
-func severalServers(ctx context.Context, s store.Queue, c store.Campaign) (names []string, err error) {
-	source, err := s.Source(ctx, c.Name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := campaign.Parse(c.Path, source, func(variable string) (string, bool) {
-		if value, ok := os.LookupEnv(variable); ok {
-			return value, true
-		}
-		return "1", true // is good for a port, too
-	})
-	if err != nil || len(f.Servers) < 2 {
-		return nil, nil
-	}
-	for i := range f.Servers {
-		names = append(names, f.Servers[i].Name)
-	}
-	return names, nil
 }
 
 // wanted is the states to show; none means all.
@@ -200,14 +181,6 @@ func batches(ctx context.Context, s store.Queue, name string, states []store.Sta
 		return err
 	}
 	return yield(batch)
-}
-
-// harmless keeps a spreadsheet from running a cell as a formula.
-func harmless(s string) string {
-	if list.IsFormula(s) {
-		return "'" + s
-	}
-	return s
 }
 
 // A reporter writes a campaign with the names of its servers, if there are several, and its recipients, which rows yields in batches.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
-	"mailblast/campaign/message"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -102,33 +100,22 @@ func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, 
 		return err
 	}
 	defer lease.Release()
-	snap, err := s.Snapshot(ctx, c.Name)
+	p, err := plan.FromQueue(ctx, s, c)
 	if err != nil {
 		return err
 	}
-	file, err := campaign.Parse(c.Path, snap.Source, os.LookupEnv)
-	if err != nil {
-		return fmt.Errorf("campaign %q, as it is kept in the queue: %w", c.Name, err)
-	}
-	read := func(path string) ([]byte, error) {
-		content, ok := snap.Files[path]
-		if !ok {
-			return nil, fmt.Errorf("%s is not in the queue", path)
-		}
-		return content, nil
-	}
-	message, err := message.Compile(message.Source{File: file, Columns: snap.Columns, Read: read})
-	if err != nil {
-		return err
-	}
-	ts, err := transportsFor(file, read)
+	ts, err := transportsFor(p.File, p.Replies(), p.Read)
 	if err != nil {
 		return err
 	}
 	if err := a.recover(ctx, cmd, lease, c.Name); err != nil {
 		return err
 	}
-	return a.drain(ctx, s, lease, file, message, ts, c.Name, o)
+	run, err := p.Run(ctx, s, lease, ts)
+	if err != nil {
+		return err
+	}
+	return a.drain(ctx, c.Name, run, o)
 }
 
 // worse joins the errors of several campaigns; the exit code is that of the gravest.

@@ -1,4 +1,5 @@
-// Package cmd is the command line: one file a command. wire.go is where campaign, store and sender meet.
+// Package cmd is the command line: one file a command, flags in and words out. What takes more than one of campaign, store and
+// sender is done by its package plan.
 //
 // Rules for all commands. Data goes to standard output, everything else to standard error. An error says where, what and
 // what to do next. No command asks a question. Exit codes are in exit.go.
@@ -27,8 +28,6 @@ type app struct {
 	work     context.Context // ends when even what is under way must stop
 	graceful atomic.Bool     // the command may have something under way
 	demo     fs.FS           // the campaign that init writes
-
-	crash crasher // nothing, unless built with the tag crash
 
 	db        string
 	quiet     bool

@@ -4,27 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
-	"mailblast/campaign/list"
-	"mailblast/campaign/message"
 	"mailblast/campaign/text"
-	"mailblast/sender/sink"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
-
-// sampleRows are composed before the first message leaves.
-const sampleRows = 100
 
 type sendFlags struct {
 	drainOptions
@@ -85,70 +73,31 @@ failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another p
 	return cmd
 }
 
-func (o *drainOptions) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.DurationVar(&o.maxRuntime, "max-runtime", 0, "stop after this `time`, such as 50m, and let what is under way end; 0: no bound")
-	flags.IntVar(&o.limit, "limit", 0, "try at most `N` messages of a campaign; 0: no bound")
-	flags.DurationVar(&o.wait, "wait", time.Minute, "stay for deferred recipients that are due within this `time`")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		switch {
-		case o.maxRuntime < 0:
-			return errors.New("--max-runtime cannot be negative")
-		case o.limit < 0:
-			return errors.New("--limit cannot be negative")
-		case o.wait < 0:
-			return errors.New("--wait cannot be negative")
-		}
-		return nil
-	}
-}
-
 func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	ctx, cancel := f.bounded(cmd.Context())
 	defer cancel()
 	defer func() { err = early(ctx, err) }()
-	source, err := readSource(path)
-	if err != nil {
-		return usage(fmt.Errorf("campaign file: %w", err))
-	}
-	file, err := campaign.Parse(path, source, os.LookupEnv)
+	p, err := openPlan(cmd, path, f)
 	if err != nil {
 		return err
 	}
-	if cmd.Flags().Changed("name") { // an unset variable in a script is not "no name"
-		if err := campaign.CheckName(f.name); err != nil {
-			return usage(fmt.Errorf("--name: %w", err))
-		}
-		file.Name = f.name
-	}
-	files, err := readFiles(file, filepath.Dir(path), f.outside)
+	rows, list, err := openRecipients(ctx, cmd, p, f)
 	if err != nil {
 		return err
 	}
-	read := func(p string) ([]byte, error) { return files[p], nil }
-
-	recipients, options, err := openRecipients(ctx, cmd, file, filepath.Dir(path), f)
-	if err != nil {
+	defer list.Close()
+	if err := p.Compile(rows.Columns()); err != nil {
 		return err
 	}
-	defer recipients.Close()
-	rows, err := list.ReadRecipients(recipients, options)
-	if err != nil {
-		return err
-	}
-	compiled, err := message.Compile(message.Source{File: file, Columns: rows.Columns(), Read: read})
-	if err != nil {
-		return err
-	}
-
 	if f.sandbox {
-		end, err := a.enterSandbox(ctx, cmd.ErrOrStderr(), file)
+		sandbox, err := p.EnterSandbox(ctx)
 		if err != nil {
 			return err
 		}
-		defer end()
+		defer a.leaveSandbox(ctx, cmd, sandbox)
+		a.db, a.networkFS = sandbox.Queue(), true
 	}
-	ts, err := transportsFor(file, read)
+	ts, err := transportsFor(p.File, p.Replies(), p.Read)
 	if err != nil {
 		return err
 	}
@@ -157,61 +106,73 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return err
 	}
 	defer s.Close()
-	lease, err := s.Acquire(ctx, file.Name)
+	name := p.File.Name
+	lease, err := s.Acquire(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer lease.Release()
-	if err := deliverable(ctx, s, file); err != nil {
+	if err := p.Deliverable(ctx, s); err != nil {
 		return err
 	}
-	if err := a.recover(ctx, cmd, lease, file.Name); err != nil {
+	if err := a.recover(ctx, cmd, lease, name); err != nil {
 		return err
 	}
-	loader := loader{rows: rows, skip: f.skipInvalid, composer: compiled.Composer()}
-	snapshot := store.Snapshot{
-		Path: path, Source: source, Columns: rows.Columns(), Files: files,
-		MessageDomain: file.From.Address.Domain, Durability: string(file.Delivery.Durability),
-		Priority: file.Priority, Order: file.OrderBy.String(), Rank: list.Ranker(rows.Columns(), file.OrderBy.Field, file.OrderBy.Ascending),
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		snapshot.Path = abs
-	}
-	loaded, err := lease.Load(ctx, snapshot, f.accept, a.crash.rows(loader.next))
+	loaded, err := p.Load(ctx, lease, rows, plan.LoadOptions{SkipInvalid: f.skipInvalid, AcceptChanges: f.accept})
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return whileReading(cause)
-		}
+		return notLoaded(ctx, err)
+	}
+	a.sayLoaded(cmd, p, loaded)
+	// Also when nobody was added: others may be left of an earlier run.
+	if err := p.Recompile(ctx, s); err != nil {
 		return err
 	}
-	a.say(cmd, "%s: %s", file.Name, loadedWords(loaded))
-	if loaded.Unranked > 0 {
-		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", file.Name, people(loaded.Unranked), text.Visible(file.OrderBy.Field))
-	}
-	// The columns of the queue may be more than those of this list, and in another order; also when nobody was added, as others may
-	// be left of an earlier run.
-	if compiled, err = a.recompile(ctx, s, file, read); err != nil {
+	run, err := p.Run(ctx, s, lease, ts)
+	if err != nil {
 		return err
 	}
-	return a.drain(ctx, s, lease, file, compiled, ts, file.Name, f.drainOptions)
+	return a.drain(ctx, name, run, f.drainOptions)
 }
 
-// recompile makes the message for the rows as the queue holds them.
-func (a *app) recompile(ctx context.Context, s store.Queue, f *campaign.File, read func(string) ([]byte, error)) (*message.Compiled, error) {
-	c, err := s.Campaign(ctx, f.Name)
+// openPlan reads the campaign file and what it names.
+func openPlan(cmd *cobra.Command, path string, f sendFlags) (*plan.Plan, error) {
+	p, err := plan.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return message.Compile(message.Source{File: f, Columns: c.Columns, Read: read})
+	if cmd.Flags().Changed("name") { // an unset variable in a script is not "no name"
+		if err := p.Rename(f.name); err != nil {
+			return nil, usage(fmt.Errorf("--name: %w", err))
+		}
+	}
+	return p, p.ReadFiles(f.outside)
+}
+
+// notLoaded is the error of a list that did not get into the queue.
+func notLoaded(ctx context.Context, err error) error {
+	var bad *plan.BadRows
+	cause := context.Cause(ctx)
+	switch {
+	case cause != nil:
+		return whileReading(cause)
+	case errors.As(err, &bad):
+		return usage(fmt.Errorf("rows that cannot be mailed: %w\nNothing was sent. Mend the list, or record such rows as invalid and go on with --skip-invalid", bad))
+	}
+	return err
+}
+
+// leaveSandbox ends a sandbox, and says what it took.
+func (a *app) leaveSandbox(ctx context.Context, cmd *cobra.Command, s *plan.Sandbox) {
+	if took := s.Close(ctx); took > 0 && !a.quiet {
+		fmt.Fprintf(cmd.ErrOrStderr(), "sandbox: its server took a message for each of %s; none has left this machine, and the queue was not touched\n", people(took))
+	}
 }
 
 // recover settles what an interrupted run left, and says so.
 func (a *app) recover(ctx context.Context, cmd *cobra.Command, lease store.Lease, name string) error {
-	a.crash.step("before-recover")
-	requeued, doubt, err := lease.Recover(ctx)
-	a.crash.step("after-recover")
-	if err == nil && requeued+doubt > 0 {
-		a.say(cmd, "%s: the last run was interrupted: %d back in the queue, %d in doubt", name, requeued, doubt)
+	requeued, inDoubt, err := plan.Recover(ctx, lease)
+	if err == nil && requeued+inDoubt > 0 {
+		a.say(cmd, "%s: the last run was interrupted: %d back in the queue, %d in doubt", name, requeued, inDoubt)
 	}
 	return err
 }
@@ -224,7 +185,8 @@ func people(n int64) string {
 	return humanize.Comma(n) + " recipients"
 }
 
-func loadedWords(l store.Loaded) string {
+// sayLoaded says what came of the list.
+func (a *app) sayLoaded(cmd *cobra.Command, p *plan.Plan, l store.Loaded) {
 	words := []string{people(l.Added-l.Invalid-l.Suppressed) + " loaded"}
 	if l.Suppressed > 0 {
 		words = append(words, humanize.Comma(l.Suppressed)+" on the suppression list")
@@ -238,79 +200,8 @@ func loadedWords(l store.Loaded) string {
 	if l == (store.Loaded{}) {
 		words = append(words, "as the list has none")
 	}
-	return strings.Join(words, ", ")
-}
-
-// A loader turns rows of the CSV into recipients of the queue. It composes the messages of the first ones, so that a fault
-// shows before anything is sent, and refuses a list with invalid rows unless they are to be skipped.
-type loader struct {
-	rows     *list.Recipients
-	skip     bool
-	composer *message.Composer
-
-	sampled int
-	bad     badRows
-}
-
-// next is what store.Lease.Load asks for.
-func (l *loader) next() (store.Recipient, error) {
-	for {
-		row, err := l.rows.Next()
-		if err == io.EOF && l.bad.n > 0 {
-			return store.Recipient{}, l.refusal()
-		}
-		if err != nil {
-			return store.Recipient{}, err
-		}
-		switch {
-		case row.Err == nil && l.bad.n == 0:
-			if l.sampled < sampleRows {
-				l.sampled++
-				if _, err := l.composer.Compose(message.Recipient{Address: row.Address, Values: row.Values, MessageID: "sample@localhost", Date: time.Now()}); err != nil {
-					return store.Recipient{}, usage(fmt.Errorf("the message for line %d, %s: %w", row.Line, row.Address, err))
-				}
-			}
-			return store.Recipient{Identity: row.Address.Key(), Address: row.Address.String(), Values: row.Values, Line: row.Line}, nil
-		case row.Err == nil:
-			// The list is refused; only how many rows are invalid is still of interest.
-		case l.skip:
-			// No address holds a space, so this cannot be one's identity.
-			identity := "invalid " + row.Raw
-			if row.Raw == "" {
-				identity = fmt.Sprintf("invalid line %d", row.Line)
-			}
-			return store.Recipient{Identity: identity, Address: text.Visible(row.Raw), Values: row.Values, Line: row.Line, Invalid: row.Err.Error()}, nil
-		default:
-			l.bad.add(row.Err)
-		}
+	a.say(cmd, "%s: %s", p.File.Name, strings.Join(words, ", "))
+	if l.Unranked > 0 {
+		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", p.File.Name, people(l.Unranked), text.Visible(p.File.OrderBy.Field))
 	}
-}
-
-func (l *loader) refusal() error {
-	return usage(fmt.Errorf("rows that cannot be mailed: %w\nNothing was sent. Mend the list, or record such rows as invalid and go on with --skip-invalid", &l.bad))
-}
-
-// enterSandbox puts a throwaway queue and a server inside this process in the place of the real ones.
-func (a *app) enterSandbox(ctx context.Context, stderr io.Writer, f *campaign.File) (end func(), err error) {
-	dir, err := os.MkdirTemp("", "mailblast-sandbox-")
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	server, err := sink.Start(context.WithoutCancel(ctx), sink.Options{Listen: "127.0.0.1:0"})
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, fmt.Errorf("sandbox: %w", err)
-	}
-	a.db, a.networkFS = filepath.Join(dir, "queue.db"), true
-	f.Servers = f.Servers[:1] // one takes the place of all
-	to := &f.Servers[0]
-	to.Name, to.Host, to.Port = server.Addr().String(), "127.0.0.1", server.Addr().(*net.TCPAddr).Port
-	to.Security, to.CAFile, to.Username, to.Password, to.SourceIP = campaign.None, "", "", "", netip.Addr{}
-	return func() {
-		server.Close(context.WithoutCancel(ctx))
-		os.RemoveAll(dir)
-		if c := server.Counts(); !a.quiet && c.Accepted > 0 {
-			fmt.Fprintf(stderr, "sandbox: its server took a message for each of %s; none has left this machine, and the queue was not touched\n", people(c.Distinct))
-		}
-	}, nil
 }

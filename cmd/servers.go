@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,8 +8,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"mailblast/campaign"
 	"mailblast/campaign/text"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -41,83 +40,22 @@ type quotaJSON struct {
 	WaitsUntil *time.Time `json:"waits_until"` // null: there is something left
 }
 
-// serversOf are the servers of a campaign that was updated then. Left out are those whose host or user is in a variable that is not set.
-func serversOf(ctx context.Context, s store.Queue, f *campaign.File, updated time.Time, known []store.ServerState, now time.Time) (all []serverJSON, err error) {
-	for i := range f.Servers {
-		to := &f.Servers[i]
-		if to.Host == unset || to.Username == unset {
-			continue
-		}
-		var was store.ServerState
-		if at := slices.IndexFunc(known, func(v store.ServerState) bool { return v.Name == to.Account() }); at >= 0 {
-			was = known[at]
-		}
-		v := foundOut(was, now)
-		v.key, v.named = to.Account(), to.Name != hostPort(to)
-		v.Name, v.Host, v.Port, v.Username = to.Name, to.Host, to.Port, to.Username
-		if to.SourceIP.IsValid() {
-			v.SourceIP = to.SourceIP.String()
-		}
-		for _, r := range to.Limits.Rates {
-			v.Limits = append(v.Limits, r.String())
-			v.used = v.used || r.Per >= time.Hour && now.Sub(updated) < r.Per
-		}
-		quotas := to.Limits.Quotas
-		if w := to.Limits.Warmup; w != nil {
-			day := 0
-			if !was.First.IsZero() {
-				day = int(now.Sub(was.First) / (24 * time.Hour))
-			}
-			if q, ok := w.Quota(day); ok {
-				v.WarmupDay = day + 1
-				quotas = append(quotas[:len(quotas):len(quotas)], q)
-			}
-		}
-		for _, q := range quotas {
-			left, again, err := s.Left(ctx, v.key, storeRate(q), now)
-			if err != nil {
-				return nil, err
-			}
-			v.Quotas = append(v.Quotas, quotaJSON{q.String(), max(left, 0), stamp(again)})
-			v.used = v.used || left < q.N
-			if until := v.WaitsUntil; !again.IsZero() && (v.WaitsFor == "" || until != nil && until.Before(again.Add(-time.Second))) {
-				v.WaitsFor, v.WaitsUntil = fmt.Sprintf("the quota of %s is used up; it goes on at %s", q, again.Local().Format(momentFormat)), stamp(again)
-			}
-		}
-		all = append(all, v)
+// serverOf is a server of a campaign as JSON.
+func serverOf(v plan.Server) serverJSON {
+	s := serverJSON{
+		Name: v.Name, Host: v.Host, Port: v.Port, Username: v.Username,
+		RateFound: v.Rate, ConnectionsFound: v.Connections,
+		Limits: append([]string{}, v.Limits...), Quotas: []quotaJSON{}, WarmupDay: v.WarmupDay,
+		WaitsFor: v.WaitsFor, WaitsUntil: stamp(v.WaitsUntil),
+		key: v.Account, named: v.Named, used: v.PartUsed,
 	}
-	return all, nil
-}
-
-// quotasAgain is when one of a campaign's servers has something left of all of its quotas; zero: one has, as far as is known.
-func quotasAgain(servers []serverJSON) (first time.Time) {
-	for _, v := range servers {
-		var again time.Time
-		for _, q := range v.Quotas {
-			if q.WaitsUntil != nil && q.WaitsUntil.After(again) {
-				again = *q.WaitsUntil
-			}
-		}
-		if again.IsZero() {
-			return again
-		}
-		if first.IsZero() || again.Before(first) {
-			first = again
-		}
+	if v.SourceIP.IsValid() {
+		s.SourceIP = v.SourceIP.String()
 	}
-	return first
-}
-
-// foundOut is what was found out about a server, for as long as it is taken for true.
-func foundOut(was store.ServerState, now time.Time) serverJSON {
-	v := serverJSON{Limits: []string{}, Quotas: []quotaJSON{}}
-	if now.Sub(was.Found) <= foundMost {
-		v.RateFound, v.ConnectionsFound = was.Rate, was.Connections
+	for _, q := range v.Quotas {
+		s.Quotas = append(s.Quotas, quotaJSON{q.Quota, q.Left, stamp(q.Again)})
 	}
-	if was.WaitsUntil.IsZero() || was.WaitsUntil.After(now) {
-		v.WaitsFor, v.WaitsUntil = was.WaitsFor, stamp(was.WaitsUntil)
-	}
-	return v
+	return s
 }
 
 // serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is left of their
@@ -125,27 +63,28 @@ func foundOut(was store.ServerState, now time.Time) serverJSON {
 func serverLines(known []store.ServerState, campaigns []statusJSON, now time.Time) (lines []string) {
 	for _, was := range known {
 		servers, unfinished := asking(was.Name, campaigns, func(serverJSON) bool { return true })
-		v := foundOut(was, now)
+		v := plan.KnownOf(was, now)
+		waitsFor, until := v.WaitsFor, stamp(v.WaitsUntil)
 		var words []string
-		if v.RateFound > 0 {
-			words = append(words, fmt.Sprintf("takes about %.3g messages a second", v.RateFound))
+		if v.Rate > 0 {
+			words = append(words, fmt.Sprintf("takes about %.3g messages a second", v.Rate))
 		}
-		if v.ConnectionsFound > 0 {
-			words = append(words, fmt.Sprintf("lets in %d connections", v.ConnectionsFound))
+		if v.Connections > 0 {
+			words = append(words, fmt.Sprintf("lets in %d connections", v.Connections))
 		}
 		for _, s := range servers {
 			if unfinished || s.used || len(words) > 0 {
 				words = append(words, s.limitWords()...)
 			}
-			if v.WaitsFor == "" {
-				v.WaitsFor, v.WaitsUntil = s.WaitsFor, s.WaitsUntil
+			if waitsFor == "" {
+				waitsFor, until = s.WaitsFor, s.WaitsUntil
 			}
 		}
 		switch {
-		case v.WaitsUntil != nil:
-			words = append(words, "waits: "+v.WaitsFor)
-		case v.WaitsFor != "" && (unfinished || now.Sub(was.Found) <= foundMost):
-			words = append(words, "at the end of the last run: "+v.WaitsFor)
+		case until != nil:
+			words = append(words, "waits: "+waitsFor)
+		case waitsFor != "" && (unfinished || now.Sub(was.Found) <= plan.KnownFor):
+			words = append(words, "at the end of the last run: "+waitsFor)
 		}
 		if len(words) == 0 {
 			continue

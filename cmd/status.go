@@ -14,8 +14,8 @@ import (
 	pretty "github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign"
 	"mailblast/campaign/text"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -141,7 +141,7 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 			if status.Running, err = s.Held(ctx, c.Name); err != nil {
 				return err
 			}
-			if format == "json" || c.Counts.Pending() > 0 || now.Sub(c.Updated) < foundMost {
+			if format == "json" || c.Counts.Pending() > 0 || now.Sub(c.Updated) < plan.KnownFor {
 				if err := status.ask(ctx, s, c, known, now); err != nil {
 					return err
 				}
@@ -200,51 +200,17 @@ func statusTable(all []statusJSON, width int) string {
 
 // ask adds what the campaign file says: the servers, and when the campaign goes on.
 func (s *statusJSON) ask(ctx context.Context, q store.Queue, c store.Campaign, known []store.ServerState, now time.Time) error {
-	source, err := q.Source(ctx, c.Name)
-	if err != nil {
+	o, err := plan.LookAhead(ctx, q, c, known, now)
+	if err != nil || o == nil {
 		return err
 	}
-	f, err := parseWithoutSecrets(c.Path, source)
-	if err != nil {
-		return nil
+	for _, v := range o.Servers {
+		s.Servers = append(s.Servers, serverOf(v))
 	}
-	if s.Servers, err = serversOf(ctx, q, f, c.Updated, known, now); err != nil || s.Counts.Queued == 0 {
-		return err
-	}
-	due := c.NextDue
-	if due.Before(now) {
-		due = now
-	}
-	if again := quotasAgain(s.Servers); again.After(due) {
-		due = again
-	}
-	if open, next := f.Delivery.Open(due); !open {
-		due = next
-	}
-	end := f.Delivery.Expires.For(c.Created)
-	if !end.IsZero() && end.Before(due) {
-		due = end // then the next run writes down that they have expired
-	}
-	if open, next := f.Delivery.Open(now); !open && (end.IsZero() || now.Before(end)) {
-		s.WaitsFor, s.WaitsUntil = shutWords(&f.Delivery, now, next), stamp(next)
-	}
-	if s.NextDue = nil; due.After(now) {
-		s.NextDue = stamp(due)
+	if s.Counts.Queued > 0 {
+		s.NextDue, s.WaitsFor, s.WaitsUntil = stamp(o.Due), o.WaitsFor, stamp(o.WaitsUntil)
 	}
 	return nil
-}
-
-// shutWords say why it is not the time of a campaign.
-func shutWords(d *campaign.Delivery, now, next time.Time) string {
-	why := "its not_before has not come"
-	if !now.Before(d.NotBefore) {
-		var windows []string
-		for _, w := range d.Windows {
-			windows = append(windows, w.String())
-		}
-		why = "it is outside of its send_window, " + strings.Join(windows, ", ")
-	}
-	return why + "; it goes on at " + next.Local().Format(momentFormat)
 }
 
 // campaignLines say why campaigns wait, each for itself.
@@ -281,9 +247,6 @@ func wrap(line string, width int) string {
 	}
 	return b.String()
 }
-
-// momentFormat is how a person is told when something goes on.
-const momentFormat = "2006-01-02 15:04:05 MST"
 
 func (s statusJSON) word() string {
 	switch pending := s.pending(); {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/cmd/plan"
 )
 
 // What a command of TestStop does.
@@ -86,7 +87,7 @@ func (c stopCase) run(t *testing.T, s os.Signal) {
 	case len(c.signals) > 0 && c.signals[0] < 10:
 		why = "interrupted (" + s.String() + ")"
 	case c.command == expire:
-		why = errExpired.Error()
+		why = plan.ErrExpired.Error()
 	}
 	if want := "mailblast: " + why + "\n"; said.String() != want {
 		t.Errorf("it said %q, want %q", &said, want)
@@ -100,7 +101,8 @@ func (c stopCase) work(t *testing.T, a *app, ctx context.Context) error {
 	case bounds:
 		ctx, cancel = drainOptions{maxRuntime: 10 * time.Second}.bounded(ctx)
 	case expire:
-		ctx, cancel = untilExpiry(ctx, &campaign.File{Delivery: campaign.Delivery{Expires: campaign.Expiry{After: 10 * time.Second}}}, time.Now())
+		file := &campaign.File{Delivery: campaign.Delivery{Expires: campaign.Expiry{After: 10 * time.Second}}}
+		ctx, cancel = (&plan.Run{Plan: &plan.Plan{File: file}, Created: time.Now()}).UntilExpiry(ctx)
 	}
 	defer cancel()
 	work, end := withGrace(a.work, ctx)

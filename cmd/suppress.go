@@ -14,7 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign/list"
+	"mailblast/cmd/plan"
 	"mailblast/store"
 )
 
@@ -60,24 +60,12 @@ func someEntries(cmd *cobra.Command, args []string) error {
 }
 
 // openSuppressions opens the queue of a list that is only looked at.
-func (a *app) openSuppressions(ctx context.Context) (store.Queue, error) {
+func (a *app) openSuppressionList(ctx context.Context) (store.Queue, error) {
 	s, err := a.openStore(ctx, false)
 	if errors.Is(err, store.ErrNoQueue) {
 		err = fmt.Errorf("%w; \"mailblast suppress add\" and \"import\" make one, and --db names another", err)
 	}
 	return s, err
-}
-
-// entriesOf reads the entries that the arguments name.
-func entriesOf(args []string) ([]string, error) {
-	entries := make([]string, len(args))
-	for i, arg := range args {
-		var err error
-		if entries[i], err = list.ParseEntry(arg); err != nil {
-			return nil, usage(fmt.Errorf("%w; nothing was changed", err))
-		}
-	}
-	return entries, nil
 }
 
 func (a *app) suppressAdd() *cobra.Command {
@@ -91,7 +79,7 @@ func (a *app) suppressAdd() *cobra.Command {
   mailblast suppress add @.example.com              # and all domains below it`,
 		Args: someEntries,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			entries, err := entriesOf(args)
+			entries, err := parseEntries(args)
 			if err != nil {
 				return err
 			}
@@ -138,12 +126,12 @@ It is no error when an entry is not there.`,
   mailblast suppress list --source spring-sale --format json | jq -r '.[].address' | xargs mailblast suppress remove`,
 		Args: someEntries,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			entries, err := entriesOf(args)
+			entries, err := parseEntries(args)
 			if err != nil {
 				return err
 			}
 			ctx := cmd.Context()
-			s, err := a.openSuppressions(ctx)
+			s, err := a.openSuppressionList(ctx)
 			if err != nil {
 				return err
 			}
@@ -158,7 +146,7 @@ It is no error when an entry is not there.`,
 				case err != nil:
 					return err
 				case still:
-					a.say(cmd, "%s stays suppressed, as %s is on the list", list.FormatEntry(entry), wider.Address)
+					a.say(cmd, "%s stays suppressed, as %s is on the list", shownEntry(entry), wider.Address)
 				}
 			}
 			return nil
@@ -200,60 +188,29 @@ Rows that are no addresses are listed with their line, the first 20, and then no
 func (a *app) importSuppressions(cmd *cobra.Command, path string, f suppressImportFlags) (err error) {
 	ctx := cmd.Context()
 	defer func() { err = early(ctx, err) }()
-	options := list.Options{Name: path, Encoding: f.encoding}
-	if path == "-" {
-		options.Name = standardInput
-	}
-	if f.source == "" {
-		f.source = filepath.Base(options.Name)
-	}
-	header := func(r io.Reader) error {
-		_, err := list.ReadSuppressions(r, options)
-		return err
-	}
-	file, err := openList(ctx, cmd, path, options.Name, usage, header)
+	rows, file, name, err := openSuppressions(ctx, cmd, path, f.encoding)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	rows, err := list.ReadSuppressions(file, options)
-	if err != nil {
-		return err
+	if f.source == "" {
+		f.source = filepath.Base(name)
 	}
 	s, err := a.openStore(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	var bad badRows
-	added, known, err := s.Suppress(ctx, func() (store.Suppression, error) {
-		for {
-			row, err := rows.Next()
-			if err == io.EOF && bad.n > 0 && !f.skipInvalid {
-				return store.Suppression{}, usage(fmt.Errorf("rows that are no addresses: %w\nNothing was imported. Mend the list, or leave such rows out with --skip-invalid", &bad))
-			}
-			if err != nil {
-				return store.Suppression{}, err
-			}
-			if row.Err != nil {
-				bad.add(row.Err)
-				continue
-			}
-			e := store.Suppression{Address: row.Entry, Reason: row.Reason, Source: row.Source, Created: row.Created}
-			if e.Reason == "" {
-				e.Reason = f.reason
-			}
-			if e.Source == "" {
-				e.Source = f.source
-			}
-			return e, nil
-		}
-	})
+	var bad plan.BadRows
+	added, known, err := s.Suppress(ctx, plan.Suppressions(rows, f.reason, f.source, &bad, f.skipInvalid))
+	if refused := (*plan.BadRows)(nil); errors.As(err, &refused) {
+		return usage(fmt.Errorf("rows that are no addresses: %w\nNothing was imported. Mend the list, or leave such rows out with --skip-invalid", refused))
+	}
 	if err != nil {
 		return err
 	}
 	a.say(cmd, "%s", addedWords(added, known))
-	if bad.n > 0 {
+	if bad.N > 0 {
 		a.say(cmd, "rows left out, as they are no addresses: %v", &bad)
 	}
 	return nil
@@ -298,7 +255,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 		addresses, name = cmd.InOrStdin(), standardInput+":"
 	}
 	ctx := cmd.Context()
-	s, err := a.openSuppressions(ctx)
+	s, err := a.openSuppressionList(ctx)
 	if err != nil {
 		return err
 	}
@@ -313,7 +270,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 		if strings.TrimSpace(lines.Text()) == "" && len(args) == 0 {
 			continue
 		}
-		entry, err := list.ParseEntry(lines.Text())
+		entry, err := parseEntry(lines.Text())
 		if err != nil {
 			bad++
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s%d: %v\n", name, n, err)
@@ -347,9 +304,9 @@ func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.W
 		return false, err
 	}
 	if format == "json" {
-		c := checkedAddress{Address: list.FormatEntry(entry), Suppressed: found}
+		c := checkedAddress{Address: shownEntry(entry), Suppressed: found}
 		if found {
-			c.Entry, c.Reason, c.Source, c.Created = list.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)
+			c.Entry, c.Reason, c.Source, c.Created = shownEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)
 		}
 		line := json.NewEncoder(out)
 		line.SetEscapeHTML(false)
@@ -368,6 +325,6 @@ func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.W
 			text += " (" + e.Source + ")"
 		}
 	}
-	_, err = fmt.Fprintf(out, "%s: %s\n", list.FormatEntry(entry), text)
+	_, err = fmt.Fprintf(out, "%s: %s\n", shownEntry(entry), text)
 	return found, err
 }

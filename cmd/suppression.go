@@ -15,7 +15,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign/list"
 	"mailblast/store"
 )
 
@@ -79,14 +78,14 @@ func (a *app) listSuppressions(cmd *cobra.Command, f suppressListFlags) error {
 		return usage(fmt.Errorf("--format %q: it is table, json or csv", f.format))
 	}
 	if f.domain != "" {
-		entry, err := list.ParseEntry("@" + strings.TrimPrefix(f.domain, "@"))
+		entry, err := parseEntry("@" + strings.TrimPrefix(f.domain, "@"))
 		if err != nil {
 			return usage(fmt.Errorf("--domain: %w", err))
 		}
 		f.domain = strings.TrimPrefix(entry, "@")
 	}
 	ctx := cmd.Context()
-	s, err := a.openSuppressions(ctx)
+	s, err := a.openSuppressionList(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,9 +112,9 @@ func (f suppressListFlags) batches(ctx context.Context, s store.Queue, yield fun
 		if !f.wants(e) {
 			return nil
 		}
-		row := suppressionRow{list.FormatEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)}
+		row := suppressionRow{shownEntry(e.Address), e.Reason, e.Source, e.Created.Format(time.RFC3339)}
 		if f.format == "csv" && !f.raw {
-			row.Address, row.Reason, row.Source = list.MarkFormula(row.Address), list.MarkFormula(row.Reason), list.MarkFormula(row.Source)
+			markFormulas(&row.Address, &row.Reason, &row.Source)
 		}
 		if batch = append(batch, row); len(batch) < reportBatch {
 			return nil

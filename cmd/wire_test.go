@@ -54,7 +54,7 @@ func TestHandshakes(t *testing.T) {
 			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{
 				Host: "localhost", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.Security(c.security), CAFile: "ca.pem", Helo: "client.example",
 			}}}}
-			transport, err := transportFor(f, &f.Servers[0], func(string) ([]byte, error) { return authority, nil })
+			transport, err := transportFor(f, &f.Servers[0], nil, func(string) ([]byte, error) { return authority, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestPush(t *testing.T) {
 			}
 			defer server.Close(context.Background())
 			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.None, Helo: "client.example"}}}}
-			transport, err := transportFor(f, &f.Servers[0], nil)
+			transport, err := transportFor(f, &f.Servers[0], nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

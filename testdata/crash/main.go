@@ -7,7 +7,7 @@
 // It works in this order. It builds mailblast as it is, and once more with the tag crash. A run (run.go) is a list of some
 // hundred recipients and a server in this process, whose witness (witness.go) writes down each message before the server
 // says so. Processes send the list, send and resume by turns, and each is killed: at a random moment, at a named step of the
-// protocol (cmd/crash.go), or at an operation of the disk. For a power cut, what was not synced is taken back (disk.go). The
+// protocol (cmd/plan/crash.go), or at an operation of the disk. For a power cut, what was not synced is taken back (disk.go). The
 // last process is let alone. Then nobody may have got two messages, nobody may have been forgotten, and no more
 // may be in doubt than two for each connection and kill. Two controls break the protocol, and must be found out.
 package main
@@ -27,7 +27,7 @@ type kind struct {
 	name       string
 	share      float64 // of all kills; where nobody is killed, runs for each
 	durability string
-	step       string // of cmd/crash.go; "": a random moment
+	step       string // of cmd/plan/crash.go; "": a random moment
 	atDisk     bool   // or an operation of the disk
 	power      string // after the kill the power is cut: lost, or torn
 	reboot     bool   // and the machine has started anew
@@ -35,7 +35,7 @@ type kind struct {
 	pipeline     int    // messages under way at a time on a connection; 0: one
 	unruly       bool   // the server defers some, and drops some connections in place of its 250
 	everyInstant bool   // nobody is killed, but the log of the disk is gone through
-	control      string // of cmd/crash.go
+	control      string // of cmd/plan/crash.go
 	mustFail     bool
 }
 

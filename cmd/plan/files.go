@@ -1,4 +1,4 @@
-package cmd
+package plan
 
 import (
 	"errors"
@@ -31,17 +31,18 @@ func readSource(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
-// readFiles reads every file that the campaign file names, and reports all that cannot be read. Whoever may edit a
-// campaign file shall not get to mail the other files of whoever sends it, so they have to lie below its folder dir,
+// ReadFiles reads every file that the campaign file names, and reports all that cannot be read. Whoever may edit a
+// campaign file shall not get to mail the other files of whoever sends it, so they have to lie below its folder,
 // symbolic links included, unless outside. The list of recipients is not among these files and may come from anywhere:
 // what is in the cells of a CSV with a column email can be mailed. The certificates of ca_file are not mailed, and live in /etc.
-func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, error) {
+func (p *Plan) ReadFiles(outside bool) error {
+	f, dir := p.File, filepath.Dir(p.path)
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("the folder of the campaign file: %w", err)
+		return fmt.Errorf("the folder of the campaign file: %w", err)
 	}
 	defer root.Close()
-	files := map[string][]byte{}
+	p.files = map[string][]byte{}
 	left := int64(maxFiles)
 	var findings finding.Findings
 	for _, ref := range f.Files() {
@@ -62,12 +63,12 @@ func readFiles(f *campaign.File, dir string, outside bool) (map[string][]byte, e
 			continue
 		}
 		left -= int64(len(content))
-		files[ref.Path] = content
+		p.files[ref.Path] = content
 	}
 	if len(findings) > 0 {
-		return nil, findings
+		return findings
 	}
-	return files, nil
+	return nil
 }
 
 var (

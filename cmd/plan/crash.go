@@ -1,6 +1,6 @@
 //go:build crash
 
-package cmd
+package plan
 
 import (
 	"context"
@@ -31,6 +31,8 @@ type crasher struct {
 	mu     sync.Mutex
 	passed map[string]int
 }
+
+var crash crasher // of this process, which dies once
 
 func (c *crasher) step(name string) {
 	step, count, _ := strings.Cut(os.Getenv("MAILBLAST_CRASH"), ":")
