@@ -6,7 +6,7 @@ import (
 	"mailblast/campaign/list"
 )
 
-// harmless keeps a spreadsheet from running a cell as a formula.
+// harmless puts an apostrophe before a cell that a spreadsheet would run as a formula.
 func harmless(s string) string {
 	if list.IsFormula(s) {
 		return "'" + s
@@ -17,10 +17,10 @@ func harmless(s string) string {
 // parseEntry reads an entry of the suppression list, an address or a domain, as the list keeps it.
 func parseEntry(s string) (string, error) { return list.ParseEntry(s) }
 
-// shownEntry is an entry as a person writes it.
+// shownEntry returns an entry as a person writes it.
 func shownEntry(entry string) string { return list.FormatEntry(entry) }
 
-// parseEntries reads the entries that the arguments name.
+// parseEntries reads arguments that are entries.
 func parseEntries(args []string) ([]string, error) {
 	entries := make([]string, len(args))
 	for i, arg := range args {
@@ -32,7 +32,8 @@ func parseEntries(args []string) ([]string, error) {
 	return entries, nil
 }
 
-// markFormulas marks the cells of a suppression list that a spreadsheet would run as formulas, so that import can take the marks away.
+// markFormulas marks the cells of a suppression list that a spreadsheet would run as formulas, so that import can take
+// the marks away.
 func markFormulas(cells ...*string) {
 	for _, c := range cells {
 		*c = list.MarkFormula(*c)

@@ -37,7 +37,7 @@ func (o *drainOptions) register(cmd *cobra.Command) {
 	}
 }
 
-// bounded is ctx for at most as long as --max-runtime says.
+// bounded returns ctx, which then ends after --max-runtime at the latest.
 func (o drainOptions) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if o.maxRuntime == 0 {
 		return ctx, func() {}
@@ -45,7 +45,7 @@ func (o drainOptions) bounded(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, o.maxRuntime, fmt.Errorf("--max-runtime %v is over", o.maxRuntime))
 }
 
-// drain sends what is due, shows how it goes, and says what is left. The error, if any, carries the exit code.
+// drain sends what is due, shows how it goes, and says what is left. Its error carries the exit code.
 func (a *app) drain(ctx context.Context, name string, run *plan.Run, o drainOptions) error {
 	ctx, cancel := run.UntilExpiry(ctx)
 	defer cancel()
@@ -72,7 +72,7 @@ func (a *app) drain(ctx context.Context, name string, run *plan.Run, o drainOpti
 	case rest.Unmarked != nil:
 		return rest.Unmarked
 	case counts.Pending() > 0 && stopped != nil && !(a.quiet && (early.Err == nil || ctx.Err() != nil)):
-		return &exit{exitUnfinished, stopped} // --quiet: a limit or a signal is no news to whoever set it
+		return &exit{exitUnfinished, stopped} // with --quiet nothing is said of a limit or a signal: whoever set it knows
 	case counts.Pending() > 0:
 		return &exit{code: exitUnfinished}
 	case counts.Failed+counts.InDoubt > 0:

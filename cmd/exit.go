@@ -21,7 +21,7 @@ const (
 	exitHeld       = 5 // another process is draining this campaign
 )
 
-// An exit is an error that knows its exit code. Without a text there is nothing left to print.
+// An exit is an error with an exit code. Without a text nothing is printed.
 type exit struct {
 	code int
 	err  error
@@ -36,11 +36,11 @@ func (e *exit) Error() string {
 
 func (e *exit) Unwrap() error { return e.err }
 
-// usage makes err one of what the user wrote.
+// usage gives an error about what the user wrote its exit code.
 func usage(err error) error { return &exit{exitUsage, err} }
 
-// classify gives an error of a command its exit code. What is left without one by the time it reaches exitCode came from
-// the parsing of the command line.
+// classify gives an error of a command its exit code. Errors that reach exitCode without one come from the parsing of
+// the command line.
 func classify(err error) error {
 	var known *exit
 	switch {
@@ -56,7 +56,7 @@ func classify(err error) error {
 	return &exit{exitError, err}
 }
 
-// early says why a run was stopped in place of what it was stopped at.
+// early returns the reason for which ctx ended, in place of an error that only says that it did.
 func early(ctx context.Context, err error) error {
 	var known *exit
 	if ctx.Err() != nil && !errors.As(err, &known) && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
@@ -65,12 +65,12 @@ func early(ctx context.Context, err error) error {
 	return err
 }
 
-// exitCode prints an error of Execute to w and returns the code to exit with.
+// exitCode prints the error of a command to w, and returns the code to exit with.
 func exitCode(err error, w io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	if text := err.Error(); text != "" && !errors.Is(err, syscall.EPIPE) { // whoever read the output has seen enough
+	if text := err.Error(); text != "" && !errors.Is(err, syscall.EPIPE) { // the reader of the output went away
 		fmt.Fprintln(&screen{out: w}, "mailblast:", text)
 	}
 	var known *exit

@@ -14,7 +14,7 @@ import (
 	"mailblast/sender/reply"
 )
 
-// maxExplainLine is how long a line of standard input may be, in octets: a reply is at most 64 KB.
+// maxExplainLine bounds a line of standard input, in octets: a reply has at most 64 KB.
 const maxExplainLine = 128 << 10
 
 const explainLong = `What a server's reply means, and what mailblast does when it gets it.
@@ -130,10 +130,11 @@ func newExplainer(out io.Writer, stage, format string) (*explainer, error) {
 	return e, nil
 }
 
-// errNotUnderstood is what explainLines returns after it has said which lines were bad.
+// explainLines returns errNotUnderstood after it has said which lines are bad.
 var errNotUnderstood = errors.New("not every line is a reply: a line starts with a code from 200 to 599, then a space and the text")
 
-// explainLines explains every line of in. Bad lines are reported to problems, and make the returned error.
+// explainLines explains every line of in. It writes which lines are bad to problems, goes on, and returns
+// errNotUnderstood at the end.
 func (e *explainer) explainLines(in io.Reader, problems io.Writer) error {
 	lines := bufio.NewReaderSize(in, maxExplainLine)
 	bad := 0
@@ -160,7 +161,7 @@ func (e *explainer) explainLines(in io.Reader, problems io.Writer) error {
 			continue
 		}
 		if !errors.Is(err, reply.ErrSyntax) {
-			return err // the output is gone
+			return err // of the output
 		}
 		bad++
 		fmt.Fprintf(problems, "standard input:%d: %v\n", n, err)
@@ -190,8 +191,8 @@ func (e *explainer) explain(line string) error {
 	return e.table(x)
 }
 
-// parseReply reads a reply on one line. Logs and people write those of several lines in several ways: the lines after the first may or may
-// not begin with the code, or are joined by spaces, or are missing.
+// parseReply reads a reply on one line. Logs and people write those of several lines in several ways: the lines after
+// the first may or may not begin with the code, or are joined by spaces, or are missing.
 func parseReply(line string) (reply.Reply, error) {
 	if !startsWithCode(line) {
 		return parseCodeless(line)
@@ -270,7 +271,7 @@ func action(e reply.Explanation) string {
 	return "count the recipient as failed; the address may be good, the message or its sender was refused"
 }
 
-// wish is what the server says about when to come back.
+// wish says when the server wants the client to come back.
 func wish(e reply.Explanation, text string) string {
 	if e.Quota > 0 {
 		return fmt.Sprintf(" (the quota is new within %v)", e.Quota)

@@ -122,7 +122,8 @@ func TestExplainHostileInput(t *testing.T) {
 	}
 }
 
-// However the lines of a reply are joined to one, it is the same reply; and one whose code got lost is judged by its words.
+// However the lines of a reply are joined to one, it is the same reply; and one whose code got lost is judged by its
+// words.
 func TestExplainForms(t *testing.T) {
 	for _, c := range []struct{ line, reply, class string }{
 		{`550-5.1.1 There is\n550 5.1.1 no such user`, "550 5.1.1 There is no such user", "hard_bounce"},

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// demoDir is where main embeds the demo campaign.
+// demoDir is the folder of the demo campaign in what main embeds.
 const demoDir = "testdata/demo"
 
 func (a *app) initCommand() *cobra.Command {

@@ -32,8 +32,8 @@ type progress struct {
 	stats *sender.Stats
 	start time.Time
 	log   *slog.Logger
-	out   io.Writer // the bar's
-	calm  io.Writer // everything else's
+	out   io.Writer // of the bar
+	calm  io.Writer // of everything else
 	done  chan struct{}
 	ended sync.WaitGroup
 
@@ -78,7 +78,7 @@ func terminalWidth(f *os.File) int {
 	return width
 }
 
-// tried is how many messages came to an end that counts for the bar; a deferred one comes again.
+// tried counts the messages that came to an end. A deferred one is not among them: it comes again.
 func (p *progress) tried() int64 {
 	return p.stats.Sent.Load() + p.stats.Failed.Load() + p.stats.InDoubt.Load()
 }
@@ -124,7 +124,7 @@ func (p *progress) Write(b []byte) (int, error) {
 	return p.calm.Write(b)
 }
 
-// stop ends the display; what is written from then on stands for itself.
+// stop ends the display. What is written afterwards is not followed by a bar.
 func (p *progress) stop() {
 	close(p.done)
 	p.ended.Wait()
@@ -207,7 +207,7 @@ func (a *app) summary(p *progress, s *sender.Stats, rest plan.Rest, took time.Du
 	hint(c.Queued+c.Claimed, "still queued", when)
 }
 
-// several are what is said of servers one by one: nothing of a single one.
+// several returns the servers, or nothing where there is only one: it has no lines of its own.
 func several(s *sender.Stats) []sender.ServerStats {
 	if len(s.Servers) == 1 {
 		return nil
@@ -215,7 +215,7 @@ func several(s *sender.Stats) []sender.ServerStats {
 	return s.Servers
 }
 
-// leftOut is why a server was not sent over any more; "": it was.
+// leftOut says why nothing was sent over a server any more; "": it was used to the end.
 func leftOut(v sender.ServerStats) string {
 	if v.Out == nil {
 		return ""

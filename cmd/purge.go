@@ -92,7 +92,7 @@ func (a *app) purge(cmd *cobra.Command, args []string, f purgeFlags) error {
 	for _, name := range names {
 		worst = worse(worst, classify(a.purgeOne(ctx, cmd, s, name, age, f.force)))
 	}
-	// Also when nothing was removed now: an earlier run may have ended before it.
+	// This is done also when nothing was removed now: an earlier run may have ended before it.
 	cleaned, err := s.Scrub(ctx)
 	switch {
 	case err != nil || len(names) > 0:
@@ -104,7 +104,7 @@ func (a *app) purge(cmd *cobra.Command, args []string, f purgeFlags) error {
 	return worse(worst, classify(err))
 }
 
-// purgeOne removes what there is of one campaign, so far as it may.
+// purgeOne removes the data of one campaign, if that may be removed.
 func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, name string, age time.Duration, force bool) error {
 	if _, err := s.Campaign(ctx, name); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, n
 	if err := a.recover(ctx, cmd, lease, name); err != nil {
 		return err
 	}
-	c, err := s.Campaign(ctx, name) // as it is now that nobody else can change it
+	c, err := s.Campaign(ctx, name) // again: nobody else can change it any more
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (a *app) purgeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, n
 	return nil
 }
 
-// parseAge reads a duration that may be in days, as in 90d. The empty text is none.
+// parseAge reads a duration, which may be in days: 90d. An empty text is 0.
 func parseAge(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
 	no := fmt.Errorf("%q is not a time such as 90d or 36h", s)

@@ -14,8 +14,8 @@ import (
 	"mailblast/cmd/plan"
 )
 
-// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's, and reads its header;
-// see openList.
+// openRecipients opens the list that the flag names, relative to the working folder, or else the campaign file's, and
+// reads its header; see openList.
 func openRecipients(ctx context.Context, cmd *cobra.Command, p *plan.Plan, flags sendFlags) (*list.Recipients, io.Closer, error) {
 	path := flags.recipients
 	if path == "" && p.File.Recipients != "-" {
@@ -66,12 +66,13 @@ func openSuppressions(ctx context.Context, cmd *cobra.Command, path, encoding st
 	return rows, opened, options.Name, err
 }
 
-// standardInput is what it is called in errors.
+// standardInput is the name of standard input in errors.
 const standardInput = "standard input"
 
-// openList opens a list that is called name, or standard input for the path "-". It has the whole list at hand when it returns: one
-// that comes through a pipe takes as long as it takes, and nobody shall wait for the queue meanwhile. When ctx ends, so does the waiting.
-// What keeps a file from being opened is put into words by wrong; header is the first look at what comes through a pipe.
+// openList opens the list at path, or standard input for "-"; name is what errors call it. It waits until the whole
+// list is there: a pipe may be slow, and the queue must not be locked meanwhile. The waiting ends with ctx. The
+// function wrong words the error of a file that cannot be opened; header checks the beginning of what comes through a
+// pipe.
 func openList(ctx context.Context, cmd *cobra.Command, path, name string, wrong func(error) error, header func(io.Reader) error) (io.ReadCloser, error) {
 	open := func() (io.ReadCloser, error) {
 		list, err := os.Open(path)
@@ -100,8 +101,8 @@ func openList(ctx context.Context, cmd *cobra.Command, path, name string, wrong 
 		err  error
 	}
 	ready := make(chan opened, 1)
-	// Neither the opening of a pipe nor a read of it can be interrupted. What waits there holds nothing that others need, and
-	// ends with the process.
+	// Neither the opening of a pipe nor a read of it can be interrupted. The goroutine that waits there holds nothing
+	// that others need, and ends with the process.
 	go func() {
 		list, err := open()
 		if err == nil {
@@ -117,16 +118,16 @@ func openList(ctx context.Context, cmd *cobra.Command, path, name string, wrong 
 	}
 }
 
-// whileReading is the error of a run that was stopped before the list was in the queue.
+// whileReading is the error of a run that stopped before the list was in the queue.
 func whileReading(cause error) error {
 	return &exit{exitUnfinished, fmt.Errorf("%w while the list was read: nothing of it was loaded", cause)}
 }
 
-// mostHeader is how far a header is looked for, in octets: no row may be as long.
-const mostHeader = 4 << 20
+// maxHeader bounds the search for a header, in octets: no row may be as long.
+const maxHeader = 4 << 20
 
-// spool returns a regular file as it is, and copies everything else into one that has no name, so that it is gone when the
-// process is. A faulty header is reported as soon as it comes; what is not a list, and may have no end, gets no further.
+// spool returns a regular file as it is, and copies everything else into a file without a name, which ends with the
+// process. It checks the header first: what is not a list may have no end.
 func spool(list io.ReadCloser, name string, header func(io.Reader) error) (_ io.ReadCloser, err error) {
 	if file, ok := list.(fs.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
@@ -146,7 +147,7 @@ func spool(list io.ReadCloser, name string, header func(io.Reader) error) (_ io.
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, fmt.Errorf("a place for the list: %w", err)
 	}
-	if err := header(io.LimitReader(io.TeeReader(list, file), mostHeader)); err != nil {
+	if err := header(io.LimitReader(io.TeeReader(list, file), maxHeader)); err != nil {
 		return nil, err
 	}
 	if _, err := io.Copy(file, list); err != nil {

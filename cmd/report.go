@@ -24,7 +24,7 @@ import (
 	"mailblast/store"
 )
 
-// reportBatch is how many rows are laid out at a time, so that ten million need no memory.
+// reportBatch is how many rows are laid out at a time, so that memory does not grow with the campaign.
 const reportBatch = 1000
 
 type reportFlags struct {
@@ -34,7 +34,7 @@ type reportFlags struct {
 	format, output       string
 }
 
-// A reportRow is a recipient as every format shows it.
+// A reportRow is a recipient, or an earlier attempt, as every format shows it.
 type reportRow struct {
 	Email     string `json:"email" csv:"email"`
 	State     string `json:"state" csv:"state"`
@@ -112,7 +112,7 @@ func (a *app) report(cmd *cobra.Command, args []string, f reportFlags) error {
 	return replaceFile(f.output, func(w io.Writer) error { return write(w, c, servers, rows) })
 }
 
-// wanted is the states to show; none means all.
+// wanted returns the states to show; none means all.
 func (f reportFlags) wanted() ([]store.State, error) {
 	var states []store.State
 	if f.failed {
@@ -134,7 +134,7 @@ func (f reportFlags) wanted() ([]store.State, error) {
 	return states, nil
 }
 
-// chosen is the campaign that the arguments name, or the one made last.
+// chosen returns the campaign that the arguments name, or else the one made last.
 func chosen(ctx context.Context, s store.Queue, args []string) (store.Campaign, error) {
 	if len(args) > 0 {
 		return s.Campaign(ctx, args[0])
@@ -149,7 +149,7 @@ func chosen(ctx context.Context, s store.Queue, args []string) (store.Campaign, 
 	return all[len(all)-1], nil
 }
 
-// batches reads the recipients, some at a time.
+// batches reads the recipients, and yields reportBatch rows at a time.
 func batches(ctx context.Context, s store.Queue, name string, states []store.State, f reportFlags, yield func([]reportRow) error) error {
 	batch := make([]reportRow, 0, reportBatch)
 	add := func(row reportRow) error {
@@ -183,7 +183,8 @@ func batches(ctx context.Context, s store.Queue, name string, states []store.Sta
 	return yield(batch)
 }
 
-// A reporter writes a campaign with the names of its servers, if there are several, and its recipients, which rows yields in batches.
+// A reporter writes a campaign: the names of its servers, if there are several, and its recipients, which rows yields
+// in batches.
 type reporter func(w io.Writer, c store.Campaign, servers []string, rows func(func([]reportRow) error) error) error
 
 func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func([]reportRow) error) error) error {
@@ -201,7 +202,7 @@ func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func
 		}
 		header = slices.Insert(header, 3, any("SERVER"))
 		columns = append(columns, table.ColumnConfig{Number: 4, WidthMin: width, WidthMax: width, WidthMaxEnforcer: pretty.WrapHard})
-		reply -= width + 2 // the table is no wider than without
+		reply -= width + 2 // so that the table is no wider than without servers
 	}
 	t.AppendHeader(header)
 	t.SetColumnConfigs(append(columns, table.ColumnConfig{Number: len(header), WidthMax: reply, WidthMaxEnforcer: pretty.WrapSoft}))
@@ -230,7 +231,7 @@ func reportTable(w io.Writer, c store.Campaign, servers []string, rows func(func
 	return err
 }
 
-// newTable is a table that pipes well: columns, two spaces, no lines.
+// newTable returns a table without lines, whose columns are two spaces apart, so that it can be piped.
 func newTable() table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.Style{
@@ -247,7 +248,7 @@ func reportJSON(w io.Writer, c store.Campaign, _ []string, rows func(func([]repo
 	if err != nil {
 		return err
 	}
-	// The list is written as it comes from the queue, into the object that head closes.
+	// The recipients are written as they come from the queue, before the brace that ends head.
 	fmt.Fprintf(w, "%s,\"recipients\":[", strings.TrimSuffix(string(head), "}"))
 	separator := "\n"
 	err = rows(func(batch []reportRow) error {
@@ -278,8 +279,8 @@ func reportCSV(w io.Writer, _ store.Campaign, _ []string, rows func(func([]repor
 	return rows(func(batch []reportRow) error { return gocsv.MarshalCSVWithoutHeaders(batch, out) })
 }
 
-// replaceFile writes a file that is either the old one or the whole new one; behind a symbolic link, too. It is for its owner
-// only: it has addresses. What is no file, a pipe or a device, is written to as it is.
+// replaceFile writes a file, which is at any time either the old one or the whole new one, also behind a symbolic link.
+// Only its owner may read it: it holds addresses. A pipe or a device is written to as it is.
 func replaceFile(path string, write func(io.Writer) error) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

@@ -86,14 +86,14 @@ func (a *app) resume(cmd *cobra.Command, names []string, o drainOptions) (err er
 		}
 		err := a.resumeOne(ctx, cmd, s, c, o)
 		if errors.Is(err, store.ErrHeld) && a.quiet {
-			err = &exit{code: exitHeld} // as it is every time that cron comes by during a long run
+			err = &exit{code: exitHeld} // from cron this is so at every call during a long run
 		}
 		worst = worse(worst, classify(err))
 	}
 	return worst
 }
 
-// resumeOne drains one campaign from its snapshot.
+// resumeOne drains one campaign by its snapshot.
 func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, c store.Campaign, o drainOptions) error {
 	lease, err := s.Acquire(ctx, c.Name)
 	if err != nil {
@@ -118,7 +118,7 @@ func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, 
 	return a.drain(ctx, c.Name, run, o)
 }
 
-// worse joins the errors of several campaigns; the exit code is that of the gravest.
+// worse joins the errors of several campaigns; the exit code is that of the gravest one.
 func worse(a, b error) error {
 	gravity := func(err error) int {
 		var e *exit
@@ -148,11 +148,11 @@ func worse(a, b error) error {
 	return &exit{e.code, errors.Join(texts...)}
 }
 
-// say tells a person something that is not data.
+// say tells a person something that is not data, on standard error.
 func (a *app) say(cmd *cobra.Command, format string, args ...any) {
 	switch text := fmt.Sprintf(format, args...); {
 	case a.quiet:
-	case a.logFormat == "json": // whoever reads the stream gets nothing else
+	case a.logFormat == "json": // then every line is
 		slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil)).Info(text)
 	default:
 		fmt.Fprintln(cmd.ErrOrStderr(), text)

@@ -10,8 +10,20 @@ import (
 	"mailblast/store"
 )
 
+type retryFlags struct {
+	failed, inDoubt, anyServer bool
+}
+
+// from returns the state of those who are put back.
+func (f retryFlags) from() store.State {
+	if f.inDoubt {
+		return store.InDoubt
+	}
+	return store.Failed
+}
+
 func (a *app) retryCommand() *cobra.Command {
-	var failed, inDoubt, anyServer bool
+	var f retryFlags
 	cmd := &cobra.Command{
 		Use:   "retry NAME --failed | --in-doubt",
 		Short: "Put failed or doubtful recipients back into the queue",
@@ -32,65 +44,63 @@ remove the address from the list first.`,
   mailblast resume spring-sale`,
 		Args:              oneArg("the name of one campaign"),
 		ValidArgsFunction: a.campaignNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if failed == inDoubt {
-				return usage(errors.New("say which to put back: --failed or --in-doubt"))
-			}
-			if anyServer && failed {
-				return usage(errors.New("--any-server is for those --in-doubt: the failed go over any server anyway, unless they were in doubt before"))
-			}
-			ctx := cmd.Context()
-			s, err := a.openStore(ctx, false)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			if _, err := s.Campaign(ctx, args[0]); err != nil {
-				return err
-			}
-			lease, err := s.Acquire(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			defer lease.Release()
-			if err := a.recover(ctx, cmd, lease, args[0]); err != nil {
-				return err
-			}
-			from := store.Failed
-			if inDoubt {
-				from = store.InDoubt
-			}
-			listed, err := lease.Listed(ctx, from)
-			if err != nil {
-				return err
-			}
-			n, err := lease.Retry(ctx, from)
-			if err != nil {
-				return err
-			}
-			var anywhere int64
-			if anyServer {
-				if anywhere, err = lease.Unpin(ctx); err != nil {
-					return err
-				}
-			}
-			if n == 0 && anywhere > 0 {
-				a.say(cmd, "%s: nobody is in doubt; %s put back before may go over any server now: mailblast resume %s", args[0], people(anywhere), quoteArg(args[0]))
-				return nil
-			}
-			if n == 0 {
-				a.say(cmd, "%s: nobody is %s; nothing was changed", args[0], strings.ReplaceAll(string(from), "_", " "))
-				return nil
-			}
-			a.say(cmd, "%s: %s put back into the queue; send to them by: mailblast resume %s", args[0], humanize.Comma(n), quoteArg(args[0]))
-			if listed > 0 {
-				a.say(cmd, "  %s on the suppression list, and will be suppressed in place of being sent to. To send to them, remove them from the list before you resume: mailblast suppress remove ADDRESS…", humanize.Comma(listed))
-			}
-			return nil
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.retry(cmd, args[0], f) },
 	}
-	cmd.Flags().BoolVar(&failed, "failed", false, "those who were refused or given up")
-	cmd.Flags().BoolVar(&inDoubt, "in-doubt", false, "those of whom only the server knows whether they were sent to")
-	cmd.Flags().BoolVar(&anyServer, "any-server", false, "not over the server that may have the message, but over whichever is free")
+	cmd.Flags().BoolVar(&f.failed, "failed", false, "those who were refused or given up")
+	cmd.Flags().BoolVar(&f.inDoubt, "in-doubt", false, "those of whom only the server knows whether they were sent to")
+	cmd.Flags().BoolVar(&f.anyServer, "any-server", false, "not over the server that may have the message, but over whichever is free")
 	return cmd
+}
+
+func (a *app) retry(cmd *cobra.Command, name string, f retryFlags) error {
+	switch {
+	case f.failed == f.inDoubt:
+		return usage(errors.New("say which to put back: --failed or --in-doubt"))
+	case f.anyServer && f.failed:
+		return usage(errors.New("--any-server is for those --in-doubt: the failed go over any server anyway, unless they were in doubt before"))
+	}
+	ctx := cmd.Context()
+	s, err := a.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := s.Campaign(ctx, name); err != nil {
+		return err
+	}
+	lease, err := s.Acquire(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	if err := a.recover(ctx, cmd, lease, name); err != nil {
+		return err
+	}
+	listed, err := lease.Listed(ctx, f.from())
+	if err != nil {
+		return err
+	}
+	n, err := lease.Retry(ctx, f.from())
+	if err != nil {
+		return err
+	}
+	var unpinned int64
+	if f.anyServer {
+		if unpinned, err = lease.Unpin(ctx); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n == 0 && unpinned > 0:
+		a.say(cmd, "%s: nobody is in doubt; %s put back before may go over any server now: mailblast resume %s", name, people(unpinned), quoteArg(name))
+		return nil
+	case n == 0:
+		a.say(cmd, "%s: nobody is %s; nothing was changed", name, strings.ReplaceAll(string(f.from()), "_", " "))
+		return nil
+	}
+	a.say(cmd, "%s: %s put back into the queue; send to them by: mailblast resume %s", name, humanize.Comma(n), quoteArg(name))
+	if listed > 0 {
+		a.say(cmd, "  %s on the suppression list, and will be suppressed in place of being sent to. To send to them, remove them from the list before you resume: mailblast suppress remove ADDRESS…", humanize.Comma(listed))
+	}
+	return nil
 }

@@ -1,5 +1,5 @@
-// Package cmd is the command line: one file a command, flags in and words out. What takes more than one of campaign, store and
-// sender is done by its package plan.
+// Package cmd is the command line: one file a command, flags in and words out. What takes more than one of campaign,
+// store and sender is done by its package plan.
 //
 // Rules for all commands. Data goes to standard output, everything else to standard error. An error says where, what and
 // what to do next. No command asks a question. Exit codes are in exit.go.
@@ -36,8 +36,8 @@ type app struct {
 	networkFS bool // the queue may be on a network file system
 }
 
-// gcPercent is how much may be thrown away before it is collected, as a share of what lives, where GOGC does not say. What lives is
-// small, and what is thrown away is much: a larger heap, still of some tens of megabytes, spares a tenth of the time.
+// gcPercent is the value for the garbage collector where GOGC is not set. Few objects live long and many are thrown
+// away: a larger heap, still of some tens of megabytes, saves a tenth of the time.
 const gcPercent = 300
 
 // rootCommand builds the command tree. The context of a command ends as soon as nothing new may be started.
@@ -101,7 +101,7 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
-// queuePath is where the queue is: the flag, the environment, or the user's state folder.
+// queuePath returns the path of the queue: of the flag, of the environment, or in the user's state folder.
 func (a *app) queuePath() (string, error) {
 	if a.db != "" {
 		return a.db, nil
@@ -110,7 +110,7 @@ func (a *app) queuePath() (string, error) {
 		return p, nil
 	}
 	state := os.Getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(state) { // the specification says to ignore a relative one
+	if !filepath.IsAbs(state) { // the XDG specification says to ignore a relative one
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", fmt.Errorf("where is the queue? Name it with --db or MAILBLAST_DB: %w", err)
@@ -137,12 +137,12 @@ func (a *app) openStore(ctx context.Context, create bool) (store.Queue, error) {
 	case err == nil:
 		return s, nil
 	case ctx.Err() == nil && !errors.As(err, &fault):
-		return nil, usage(err) // it is not ours, damaged, or in the wrong place
+		return nil, usage(err) // the file is not ours, or damaged, or in the wrong place
 	}
 	return nil, err
 }
 
-// logger writes to standard error, through p so that lines and progress bar do not run into each other.
+// logger returns a logger that writes through p, so that a line and the progress bar do not run into each other.
 func (a *app) logger(p *progress) *slog.Logger {
 	level := slog.LevelInfo
 	if a.quiet {
@@ -152,7 +152,7 @@ func (a *app) logger(p *progress) *slog.Logger {
 	if terminal(os.Stderr) && a.logFormat == "text" {
 		options.ReplaceAttr = func(groups []string, attr slog.Attr) slog.Attr {
 			if len(groups) == 0 && attr.Key == slog.TimeKey {
-				return slog.Attr{} // whoever watches knows what time it is
+				return slog.Attr{} // on a terminal the time is not needed
 			}
 			return attr
 		}
@@ -163,7 +163,7 @@ func (a *app) logger(p *progress) *slog.Logger {
 	return slog.New(slog.NewTextHandler(p, options))
 }
 
-// campaignNames completes names on the command line.
+// campaignNames completes the names of campaigns on the command line.
 func (a *app) campaignNames(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	s, err := a.openStore(cmd.Context(), false)
 	if err != nil {

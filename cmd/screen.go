@@ -8,17 +8,17 @@ import (
 	"mailblast/campaign/text"
 )
 
-// Text from outside must not steer the terminal that it is shown on: names and addresses from lists and queues, replies,
-// certificates, file names. The places where it is written take care of it where they can; a screen makes sure of it, as
-// the one writer between all commands and their standard output and standard error. Only the progress bar and the colour
-// of the summary go past it.
+// Text from outside must not steer the terminal that it is shown on: names and addresses from lists and queues,
+// replies, certificates, file names. Most of it is cleaned where it is written. A screen makes sure of it: all commands
+// write to standard output and standard error through one. Only the progress bar and the colour of the summary go past
+// it.
 
-// A screen writes calm text to out. It may be used by many goroutines.
+// A screen writes text that steers no terminal to out. Its methods may be called by many goroutines.
 type screen struct {
 	out io.Writer
 
 	mu   sync.Mutex
-	rest []byte // the beginning of a character whose end has not been written yet
+	rest []byte // the first octets of a character whose last one has not come yet
 }
 
 func (s *screen) Write(p []byte) (int, error) {

@@ -123,7 +123,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return notLoaded(ctx, err)
 	}
 	a.sayLoaded(cmd, p, loaded)
-	// Also when nobody was added: others may be left of an earlier run.
+	// This is done also when nobody was added: others may be left of an earlier run.
 	if err := p.Recompile(ctx, s); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func notLoaded(ctx context.Context, err error) error {
 	return err
 }
 
-// leaveSandbox ends a sandbox, and says what it took.
+// leaveSandbox ends a sandbox, and says what its server took.
 func (a *app) leaveSandbox(ctx context.Context, cmd *cobra.Command, s *plan.Sandbox) {
 	if took := s.Close(ctx); took > 0 && !a.quiet {
 		fmt.Fprintf(cmd.ErrOrStderr(), "sandbox: its server took a message for each of %s; none has left this machine, and the queue was not touched\n", people(took))

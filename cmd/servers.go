@@ -13,8 +13,8 @@ import (
 	"mailblast/store"
 )
 
-// A serverJSON is what is known about one of a campaign's servers. What was found, and what it waits for, is the same for all campaigns that
-// send over it.
+// A serverJSON is what is known about one of a campaign's servers. What was found, and why it waits, is the same for
+// all campaigns that send over it.
 type serverJSON struct {
 	Name             string      `json:"name"` // in the campaign file, or host and port
 	Host             string      `json:"host"`
@@ -29,7 +29,7 @@ type serverJSON struct {
 	WaitsFor         string      `json:"waits_for"`         // why nothing is sent over it; "": it does not wait
 	WaitsUntil       *time.Time  `json:"waits_until"`       // null: nobody knows, or it does not wait
 
-	key   string // that its limits are kept under
+	key   string // under which its limits are kept
 	named bool   // the campaign file gives it a name
 	used  bool   // a part of the campaign's limits is used up
 }
@@ -58,8 +58,9 @@ func serverOf(v plan.Server) serverJSON {
 	return s
 }
 
-// serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is left of their
-// quotas, and why it waits. Of a server that no unfinished campaign needs there is only what still holds: a queue may know those of ten years.
+// serverLines says of each server what it was found to take, what the limits of the unfinished campaigns are, what is
+// left of their quotas, and why it waits. Of a server that no unfinished campaign needs it says only what still holds:
+// a queue may know the servers of ten years.
 func serverLines(known []store.ServerState, campaigns []statusJSON, now time.Time) (lines []string) {
 	for _, was := range known {
 		servers, unfinished := asking(was.Name, campaigns, func(serverJSON) bool { return true })
@@ -94,7 +95,8 @@ func serverLines(known []store.ServerState, campaigns []statusJSON, now time.Tim
 	return lines
 }
 
-// asking are what the unfinished campaigns say of a server, if they say what is wanted; where none does, the last one of the others.
+// asking returns what the unfinished campaigns say of a server, if it is what is wanted. Where none says so, it returns
+// what the last of the other campaigns says.
 func asking(key string, campaigns []statusJSON, wanted func(serverJSON) bool) (all []serverJSON, unfinished bool) {
 	for _, unfinished := range []bool{true, false} {
 		for _, c := range slices.Backward(campaigns) {
@@ -117,7 +119,7 @@ func asking(key string, campaigns []statusJSON, wanted func(serverJSON) bool) (a
 	return nil, false
 }
 
-// label is a server's name for a person: the one that the campaign file gives it comes first.
+// label returns the name of a server for a person, with the names that campaign files give it first.
 func label(key string, campaigns []statusJSON) string {
 	var names []string
 	all, _ := asking(key, campaigns, func(s serverJSON) bool { return s.named })
@@ -130,7 +132,7 @@ func label(key string, campaigns []statusJSON) string {
 	return strings.Join(unique(names), ", ") + " (" + key + ")"
 }
 
-// unique leaves out what comes again.
+// unique leaves out words that came before.
 func unique(words []string) (all []string) {
 	for _, w := range words {
 		if !slices.Contains(all, w) {
@@ -140,7 +142,7 @@ func unique(words []string) (all []string) {
 	return all
 }
 
-// limitWords are a campaign's limits for a server.
+// limitWords names a campaign's limits for a server.
 func (v serverJSON) limitWords() (words []string) {
 	for _, r := range v.Limits {
 		words = append(words, "limit "+r)

@@ -20,7 +20,7 @@ import (
 	"mailblast/sender/sink"
 )
 
-// sinkGrace is how long the connections may take to end at the end.
+// sinkGrace is how long the connections may take to end when the sink stops.
 const sinkGrace = 5 * time.Second
 
 const sinkLong = `A real SMTP server that delivers nothing: for load tests, for fault tests, and to read what a program sends.
@@ -247,7 +247,7 @@ func sinkLog(cmd *cobra.Command, quiet bool) *slog.Logger {
 
 var errCounted = errors.New("enough messages")
 
-// onAccept prints and counts; nil when there is nothing to do for each message, which spares the server to keep it.
+// onAccept returns what prints and counts the messages; nil: nothing does, so that the server need not keep them.
 func (f *sinkFlags) onAccept(out io.Writer, stop context.CancelCauseFunc) func(sink.Message) {
 	if f.count == 0 && !f.print {
 		return nil

@@ -49,8 +49,8 @@ type statusJSON struct {
 	WaitsUntil *time.Time `json:"waits_until"` // null: it does not wait
 	Purged     *time.Time `json:"purged"`      // null: its recipients are there
 
-	// null: the campaign file was purged, or cannot be read here, as the variable of a port is not set. Servers whose host or user is in
-	// such a variable are left out.
+	// null: the campaign file was purged, or cannot be read here, as the variable of a port is not set. Servers whose
+	// host or user is in such a variable are left out.
 	Servers []serverJSON `json:"servers"`
 }
 
@@ -167,7 +167,8 @@ func (a *app) status(cmd *cobra.Command, format string) error {
 	return err
 }
 
-// statusTable is one line for each campaign. Where it is too wide for a terminal, columns that are zero for all of them are left out.
+// statusTable is one line for each campaign. Where it is too wide for a terminal, columns that are zero for all of them
+// are left out.
 func statusTable(all []statusJSON, width int) string {
 	t := newTable()
 	t.AppendHeader(table.Row{"CAMPAIGN", "STATE", "SENT", "QUEUED", "DEFERRED", "FAILED", "IN DOUBT", "SUPPRESSED", "INVALID", "RATE", "NEXT DUE"})
@@ -213,7 +214,7 @@ func (s *statusJSON) ask(ctx context.Context, q store.Queue, c store.Campaign, k
 	return nil
 }
 
-// campaignLines say why campaigns wait, each for itself.
+// campaignLines says why campaigns wait, in a line for each.
 func campaignLines(all []statusJSON) (lines []string) {
 	for _, s := range all {
 		if s.WaitsFor != "" {
@@ -223,7 +224,7 @@ func campaignLines(all []statusJSON) (lines []string) {
 	return lines
 }
 
-// wrap breaks a line at spaces where it is longer than that; 0: nowhere.
+// wrap breaks a line at spaces where it is wider than width; 0: nowhere.
 func wrap(line string, width int) string {
 	const indent = "  "
 	if width <= 0 {
@@ -262,7 +263,7 @@ func (s statusJSON) word() string {
 	return "done"
 }
 
-// pending is how many recipients have no end state yet.
+// pending counts the recipients who have no end state yet.
 func (s statusJSON) pending() int64 { return s.Counts.Queued + s.Counts.Claimed + s.Counts.Sending }
 
 func (s statusJSON) due() string {

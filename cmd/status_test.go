@@ -13,7 +13,8 @@ import (
 	"mailblast/store/sqlite"
 )
 
-// What is shown on a terminal of 80 columns fits it, without a line that breaks in the middle of a word; elsewhere all columns are there.
+// What is shown on a terminal of 80 columns fits it, without a line that breaks in the middle of a word; elsewhere all
+// columns are there.
 func TestStatusFits(t *testing.T) {
 	s := statusJSON{reportHead: reportHead{Campaign: "weekly-2026-11-28"}}
 	s.Counts.Sent, s.Counts.Failed = 1_000_000, 12

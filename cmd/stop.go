@@ -35,9 +35,9 @@ func Main(signals <-chan os.Signal, demo fs.FS) int {
 	return a.supervise(signals, os.Stderr, func(ctx context.Context) error { return root.ExecuteContext(ctx) })
 }
 
-// supervise runs a command under two contexts. The first signal ends ctx, under which things are started; a second one, or the end
-// of the grace, ends a.work, under which they are finished. A command that does not see that, because it reads from a pipe, say, is
-// left where it is: the queue is as safe as after any other death.
+// supervise runs a command under two contexts. The first signal ends ctx, under which things are started; a second one,
+// or the end of the grace, ends a.work, under which they are finished. A command that does not see that, because it
+// reads from a pipe, say, is left where it is: the queue is as safe as after any other death.
 func (a *app) supervise(signals <-chan os.Signal, stderr io.Writer, command func(ctx context.Context) error) int {
 	all, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
@@ -77,8 +77,8 @@ func (a *app) supervise(signals <-chan os.Signal, stderr io.Writer, command func
 	return exitUnfinished
 }
 
-// withGrace returns the context of what is under way when ctx is the one of what is started. It ends with parent, and when ctx has
-// been over for the grace, whatever ended that: a signal, --max-runtime, or the campaign's expiry.
+// withGrace returns the context of what is under way when ctx is the one of what is started. It ends with parent, and
+// when ctx has been over for the grace, whatever ended that: a signal, --max-runtime, or the campaign's expiry.
 func withGrace(parent, ctx context.Context) (work context.Context, end context.CancelFunc) {
 	work, cut := context.WithCancelCause(parent)
 	disarm := context.AfterFunc(ctx, func() {

@@ -23,8 +23,8 @@ const (
 	expire        // as works, of a campaign that expires after 10 s
 )
 
-// A command that is asked to stop has the grace for what is under way, whoever asks; a second signal cuts it, and what does not
-// hear of the cut is left where it is.
+// A command that is asked to stop has the grace for what is under way, whoever asks; a second signal cuts it, and what
+// does not hear of the cut is left where it is.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for _, c := range []stopCase{

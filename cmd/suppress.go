@@ -59,7 +59,7 @@ func someEntries(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s needs addresses, or domains as in @example.com; a file of them is for \"mailblast suppress import FILE\"", cmd.Name())
 }
 
-// openSuppressions opens the queue of a list that is only looked at.
+// openSuppressionList opens the queue of a suppression list that is not added to.
 func (a *app) openSuppressionList(ctx context.Context) (store.Queue, error) {
 	s, err := a.openStore(ctx, false)
 	if errors.Is(err, store.ErrNoQueue) {
@@ -297,7 +297,7 @@ func (a *app) checkSuppressed(cmd *cobra.Command, args []string, format string) 
 	return nil
 }
 
-// checkOne writes what there is about an entry, and reports whether it is on the list.
+// checkOne writes what is known about an entry, and reports whether it is on the list.
 func checkOne(ctx context.Context, s store.Queue, entry, format string, out io.Writer) (bool, error) {
 	e, found, err := s.Suppressed(ctx, entry)
 	if err != nil {

@@ -105,7 +105,7 @@ func (a *app) listSuppressions(cmd *cobra.Command, f suppressListFlags) error {
 	return err
 }
 
-// batches reads the entries that are wanted, some at a time.
+// batches reads the entries that are wanted, and yields reportBatch at a time.
 func (f suppressListFlags) batches(ctx context.Context, s store.Queue, yield func([]suppressionRow) error) error {
 	batch := make([]suppressionRow, 0, reportBatch)
 	err := s.Suppressions(ctx, func(e store.Suppression) error {

@@ -16,8 +16,8 @@ import (
 	"mailblast/store"
 )
 
-// A crasher makes this process die at a step of the protocol, as if by kill -9, or break the protocol. The environment says
-// how:
+// A crasher makes this process die at a step of the protocol, as if by kill -9, or break the protocol. The environment
+// says how:
 //
 //	MAILBLAST_CRASH=STEP:N               die at the Nth passage of a step
 //	MAILBLAST_CRASH_CONTROL=begin-late   record a begin only after the message was written

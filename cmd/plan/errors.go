@@ -17,8 +17,8 @@ func (e *InputError) Error() string { return e.Err.Error() }
 
 func (e *InputError) Unwrap() error { return e.Err }
 
-// IsInput reports whether an error is about what the user wrote: a campaign file, a template or a list with a fault, a name that the
-// queue does not know or cannot take.
+// IsInput reports whether an error is about what the user wrote: a campaign file, a template or a list with a fault, a
+// name that the queue does not know or cannot take.
 func IsInput(err error) bool {
 	var input *InputError
 	var found finding.Finding

@@ -34,7 +34,8 @@ func readSource(path string) ([]byte, error) {
 // ReadFiles reads every file that the campaign file names, and reports all that cannot be read. Whoever may edit a
 // campaign file shall not get to mail the other files of whoever sends it, so they have to lie below its folder,
 // symbolic links included, unless outside. The list of recipients is not among these files and may come from anywhere:
-// what is in the cells of a CSV with a column email can be mailed. The certificates of ca_file are not mailed, and live in /etc.
+// what is in the cells of a CSV with a column email can be mailed. The certificates of ca_file are not mailed, and live
+// in /etc.
 func (p *Plan) ReadFiles(outside bool) error {
 	f, dir := p.File, filepath.Dir(p.path)
 	root, err := os.OpenRoot(dir)
@@ -78,10 +79,10 @@ var (
 	errTooMuch  = fmt.Errorf("makes the campaign's files larger than %s together", humanize.IBytes(maxFiles))
 )
 
-// fileFinding is why a file that the campaign file names cannot be read.
+// fileFinding says why a file that the campaign file names cannot be read.
 func fileFinding(f *campaign.File, ref campaign.Reference, err error) finding.Finding {
 	if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
-		op := "open" // whether it was statat or openat is of no interest
+		op := "open" // not statat or openat, which the user does not know
 		if cause.Op == "read" {
 			op = cause.Op
 		}
@@ -94,7 +95,7 @@ func fileFinding(f *campaign.File, ref campaign.Reference, err error) finding.Fi
 	return found
 }
 
-// leadsOutside says whether a path that could not be read leads out of dir, by itself or by a symbolic link.
+// leadsOutside reports whether a path that could not be read leads out of dir, by itself or by a symbolic link.
 func leadsOutside(dir, path string) bool {
 	if !filepath.IsLocal(path) {
 		return true
@@ -103,7 +104,7 @@ func leadsOutside(dir, path string) bool {
 	return err == nil && !isInside(dir, filepath.Join(dir, path))
 }
 
-// isInside says whether a path is there and below dir, after all symbolic links.
+// isInside reports whether a path exists below dir, when all symbolic links are followed.
 func isInside(dir, path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -122,8 +123,8 @@ func isInside(dir, path string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
-// readFile reads a regular file of at most that many octets. What else there is under a name is not opened: a pipe would
-// be waited for, and a device may do things when it is opened.
+// readFile reads a regular file of at most that many octets. It opens nothing else: a pipe may never have a writer, and
+// a device may do things when it is opened.
 func readFile(path string, stat func(string) (fs.FileInfo, error), open func(string, int, fs.FileMode) (*os.File, error), most int64) ([]byte, error) {
 	regular := func(info fs.FileInfo, err error) error {
 		if err == nil && !info.Mode().IsRegular() {
@@ -149,7 +150,7 @@ func readFile(path string, stat func(string) (fs.FileInfo, error), open func(str
 	return content, err
 }
 
-// within resolves a path of the campaign file, which is relative to its folder.
+// within returns a path of the campaign file as one from the working folder; dir is the folder of the campaign file.
 func within(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path

@@ -29,8 +29,8 @@ func Recover(ctx context.Context, lease store.Keeper) (requeued, inDoubt int, er
 	return lease.Recover(ctx)
 }
 
-// Load brings rows, and a snapshot of everything that sending them needs, into the queue. The message must be compiled for them: that of
-// the first ones is composed, so that a fault shows before anything is sent.
+// Load brings rows, and a snapshot of everything that sending them needs, into the queue. The message must be compiled
+// for them: that of the first ones is composed, so that a fault shows before anything is sent.
 func (p *Plan) Load(ctx context.Context, lease store.Loader, rows *list.Recipients, o LoadOptions) (store.Loaded, error) {
 	f, columns := p.File, rows.Columns()
 	snapshot := store.Snapshot{
@@ -98,8 +98,8 @@ func (r *reader) sample(row list.Row) error {
 	return nil
 }
 
-// Suppressions makes entries of the suppression list of rows; reason and source are for those that do not say. Rows that are no entries
-// go to bad; unless they are to be skipped, it is the error at the end.
+// Suppressions makes entries of the suppression list of rows; reason and source are for those that do not say. Rows
+// that are no entries go to bad; unless they are to be skipped, it is the error at the end.
 func Suppressions(rows *list.Suppressions, reason, source string, bad *BadRows, skip bool) func() (store.Suppression, error) {
 	return func() (store.Suppression, error) {
 		for {

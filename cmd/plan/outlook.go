@@ -67,8 +67,8 @@ func KnownOf(was store.ServerState, now time.Time) (k Known) {
 	return k
 }
 
-// LookAhead says what comes of a campaign, given what is known about the servers of the queue. It returns nil when the campaign file was
-// purged, or cannot be read here, as the variable of a port is not set.
+// LookAhead says what comes of a campaign, given what is known about the servers of the queue. It returns nil when the
+// campaign file was purged, or cannot be read here, as the variable of a port is not set.
 func LookAhead(ctx context.Context, q store.Queue, c store.Campaign, known []store.ServerState, now time.Time) (*Outlook, error) {
 	source, err := q.Source(ctx, c.Name)
 	if err != nil {

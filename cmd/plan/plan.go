@@ -1,9 +1,9 @@
-// Package plan is where the rooms meet: a campaign file, the message, the queue and the servers become a run. Whatever a command
-// does with more than one of campaign, store and sender, it does through this package.
+// Package plan is where the rooms meet: a campaign file, the message, the queue and the servers become a run. Whatever
+// a command does with more than one of campaign, store and sender, it does through this package.
 //
-// A plan begins with the campaign file on disk (Open, ReadFiles) or with the copy of it in the queue (FromQueue). Compile makes the
-// message for the columns of a list, and Load brings the list into the queue. Run then puts together what the sender needs, Drain
-// sends, and Finish writes down what was found out and says what is left.
+// A plan begins with the campaign file on disk (Open, ReadFiles) or with the copy of it in the queue (FromQueue).
+// Compile makes the message for the columns of a list, and Load brings the list into the queue. Run then puts together
+// what the sender needs, Drain sends, and Finish writes down what was found out and says what is left.
 package plan
 
 import (
@@ -78,7 +78,8 @@ func (p *Plan) Compile(columns []string) (err error) {
 	return err
 }
 
-// Recompile makes the message for the rows as the queue holds them: there may be more columns than in the list, in another order.
+// Recompile makes the message for the rows as the queue holds them: there may be more columns than in the list, in
+// another order.
 func (p *Plan) Recompile(ctx context.Context, q store.Catalog) error {
 	c, err := q.Campaign(ctx, p.File.Name)
 	if err != nil {
@@ -135,7 +136,8 @@ func classifier(f *campaign.File) *reply.Classifier {
 	return reply.NewClassifier(own)
 }
 
-// ServerNames returns the names of a campaign's servers. Variables of its file need not be set; nil: it cannot be read even so.
+// ServerNames returns the names of a campaign's servers. Variables of its file need not be set; nil: it cannot be read
+// even so.
 func ServerNames(ctx context.Context, q store.Catalog, c store.Campaign) (names []string, err error) {
 	source, err := q.Source(ctx, c.Name)
 	if err != nil {
@@ -159,7 +161,8 @@ func ServerNames(ctx context.Context, q store.Catalog, c store.Campaign) (names 
 // unset stands for a variable that is not set, in a file of parseWithoutSecrets.
 const unset = "variable-not-set"
 
-// parseWithoutSecrets reads a campaign file where the secrets of the campaign may not be at hand: a variable that is missing is no fault.
+// parseWithoutSecrets reads a campaign file although its secrets may not be at hand: a variable that is not set is no
+// fault.
 func parseWithoutSecrets(path string, source []byte) (*campaign.File, error) {
 	f, err := campaign.Parse(path, source, os.LookupEnv)
 	if err == nil {

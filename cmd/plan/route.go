@@ -35,8 +35,8 @@ func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Tr
 	return all, nil
 }
 
-// learned is what is known about a server in a run, or after it. That the campaign is outside of its time says nothing of the server: why
-// that waits is then still what it was, unless it has taken messages since.
+// learned returns what is known about a server during a run, or after it. That it is not the time of the campaign says
+// nothing of the server: the reason why the server waits stays as it was, unless it has taken messages since.
 func learned(was store.ServerState, found sender.ServerStats, of *campaign.Delivery) store.ServerState {
 	was.Rate, was.Connections = found.Rate, found.Window
 	if found.Sent > 0 && was.First.IsZero() {
@@ -51,7 +51,7 @@ func learned(was store.ServerState, found sender.ServerStats, of *campaign.Deliv
 	return was
 }
 
-// ownTime reports whether a run stopped since it is not the time of the campaign.
+// ownTime reports whether a run stopped because it is not the time of the campaign.
 func ownTime(of *campaign.Delivery, stopped *sender.StopError) bool {
 	open, next := of.Open(time.Now())
 	return !open && stopped.Until.Sub(next).Abs() < time.Second
@@ -59,7 +59,7 @@ func ownTime(of *campaign.Delivery, stopped *sender.StopError) bool {
 
 func storeRate(r campaign.Rate) store.Rate { return store.Rate{N: r.N, Per: r.Per} }
 
-// allowance is a campaign's limits for a server.
+// allowance returns a campaign's limits for a server, as the queue enforces them.
 func allowance(of campaign.Limits) store.Allowance {
 	var l store.Allowance
 	for _, r := range of.Rates {
@@ -77,8 +77,8 @@ func allowance(of campaign.Limits) store.Allowance {
 	return l
 }
 
-// A reserver asks the queue for leave to send over a server. A campaign without limits asks as well, so that what it sends counts for
-// the quotas of the others.
+// A reserver asks the queue for leave to send over a server. A campaign without limits asks as well, so that what it
+// sends counts for the quotas of the others.
 type reserver struct {
 	limiter   store.Limiter
 	server    string
@@ -94,7 +94,8 @@ func (r reserver) Return(ctx context.Context, u store.Unsent) error {
 	return r.limiter.Return(ctx, r.server, r.domain, r.allowance, u)
 }
 
-// domainLimits are the rates for recipients' domains, over all servers together, shared by everybody who sends over the first one.
+// domainLimits returns the rates for recipients' domains. They hold over all servers together, and are shared by
+// everybody who sends over the first one.
 func domainLimits(l store.Limiter, f *campaign.File) func(string) pace.Reserver {
 	if len(f.Limits.PerDomain) == 0 {
 		return nil

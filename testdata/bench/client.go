@@ -21,7 +21,8 @@ var clients = map[string]func(args []string) error{
 	"client-bare": bareClient, "client-bare-tls": bareTLSClient, "client-pushing": pushingClient, "client-simple-mail": simpleMailClient,
 }
 
-// each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no more.
+// each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no
+// more.
 func each(args []string, work func(take func() (i int, more bool)) error) error {
 	n, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -43,8 +44,8 @@ func each(args []string, work func(take func() (i int, more bool)) error) error 
 	return errors.Join(errs...)
 }
 
-// bareClient is the bound of what a client can do over these connections: one message, made beforehand, sent again and again;
-// the end of each and the envelope of the next are one write (RFC 2920 section 3.1).
+// bareClient is the bound of what a client can do over these connections: one message, made beforehand, sent again and
+// again; the end of each and the envelope of the next are one write (RFC 2920 section 3.1).
 func bareClient(args []string) error {
 	return bare(args, func(conn net.Conn, _ *bufio.Reader) (net.Conn, error) { return conn, nil })
 }

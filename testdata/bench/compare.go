@@ -91,8 +91,9 @@ func (b *bench) send(ctx context.Context, s sender, n int, rtt time.Duration, en
 	return c, nil
 }
 
-// rounds lets the senders take turns, in every second round backwards, so that nobody always comes behind the same one. The costs are
-// by sender, then by round; one that fails is noted and has none, but without those of mailblast there is nothing to compare.
+// rounds lets the senders take turns, in every second round backwards, so that nobody always comes behind the same one.
+// The costs are by sender, then by round; one that fails is noted and has none, but without those of mailblast there is
+// nothing to compare.
 func (b *bench) rounds(ctx context.Context, senders []sender, n func(sender) int, rtt time.Duration) ([][]cost, error) {
 	costs := make([][]cost, len(senders))
 	failed := make([]bool, len(senders))

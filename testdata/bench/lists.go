@@ -107,8 +107,8 @@ func (b *bench) lists(ctx context.Context, rows []int) error {
 // unfinished is mailblast's exit code while recipients are queued.
 const unfinished = 4
 
-// loadThenSend loads a list of so many rows, and then sends more of it in a second process, so that what each takes shows; more
-// are the second's arguments.
+// loadThenSend loads a list of so many rows, and then sends more of it in a second process, so that what each takes
+// shows; more are the second's arguments.
 func (b *bench) loadThenSend(ctx context.Context, rows, conns int, rtt time.Duration, more ...string) (load, send cost, err error) {
 	err = b.inJob(ctx, rows, conns, func(ctx context.Context, j job) (err error) {
 		if load, err = b.load(ctx, j); err != nil {

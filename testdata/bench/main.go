@@ -1,14 +1,14 @@
-// Bench times the mailblast binary, as a process, beside other senders against real SMTP servers on loopback, and prints what
-// a user would wait for and pay: messages a second, processor time and memory. It asserts nothing.
+// Bench times the mailblast binary, as a process, beside other senders against real SMTP servers on loopback, and
+// prints what a user would wait for and pay: messages a second, processor time and memory. It asserts nothing.
 //
-// Every run gets a server of its own, and every sender the same job: N messages of 10 KB HTML, with three merge fields and a
-// text part, over the same number of connections. The senders take turns, round by round, and what is printed is the median of
-// the rounds; a ratio is the median of the ratios within a round, as neighbours share the machine's mood. Processor time and
-// peak memory are what the kernel accounts to the process (wait4) from its start to its end, loading included. A run
-// counts only if the server says that it took every message.
+// Every run gets a server of its own, and every sender the same job: N messages of 10 KB HTML, with three merge fields
+// and a text part, over the same number of connections. The senders take turns, round by round, and what is printed is
+// the median of the rounds; a ratio is the median of the ratios within a round, as neighbours share the machine's mood.
+// Processor time and peak memory are what the kernel accounts to the process (wait4) from its start to its end, loading
+// included. A run counts only if the server says that it took every message.
 //
-// Beside the usual server, Postfix's smtp-sink, mailblast and the bare client send to one that is kept to one processor, and with
-// STARTTLS to mailblast sink, as smtp-sink has no TLS.
+// Beside the usual server, Postfix's smtp-sink, mailblast and the bare client send to one that is kept to one
+// processor, and with STARTTLS to mailblast sink, as smtp-sink has no TLS.
 //
 // It is run by make bench, which measures the senders and the lists; further parts have flags. Queues are kept in TMPDIR.
 package main

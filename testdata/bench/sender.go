@@ -56,8 +56,8 @@ func (b *bench) pair(r relay, dir, client string) []sender {
 	}
 }
 
-// smtpSource neither fills in a template nor keeps a queue nor pipelines. By itself it makes a connection for each message;
-// with -d it keeps them, as the others do.
+// smtpSource neither fills in a template nor keeps a queue nor pipelines. By itself it makes a connection for each
+// message; with -d it keeps them, as the others do.
 func smtpSource(path, name string, args ...string) sender {
 	return sender{name: name, share: 1, trips: 5, goal: 1, command: func(ctx context.Context, j job) *exec.Cmd {
 		return exec.CommandContext(ctx, path, append(args, "-s", strconv.Itoa(j.conns), "-l", strconv.Itoa(htmlSize), "-m", strconv.Itoa(j.n), j.addr)...)

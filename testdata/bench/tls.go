@@ -15,7 +15,8 @@ const (
 	authorityFile = "ca.pem" // in it; each server writes a new one
 )
 
-// startTLS encrypts a connection on which EHLO was said, and says it again; authority is the file of the certificate to trust.
+// startTLS encrypts a connection on which EHLO was said, and says it again; authority is the file of the certificate to
+// trust.
 func startTLS(conn net.Conn, in *bufio.Reader, authority string) (net.Conn, error) {
 	pem, err := os.ReadFile(authority)
 	if err != nil {
