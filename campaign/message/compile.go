@@ -13,7 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	htmltemplate "html/template"
+	"html"
 	"maps"
 	"path"
 	"slices"
@@ -44,7 +44,7 @@ type Compiled struct {
 	headers       []headerField
 
 	text                   *texttemplate.Template // nil: the text part is made from the HTML
-	html                   *htmltemplate.Template // nil: there is only text
+	html                   *texttemplate.Template // nil: there is only text
 	linearText, linearHTML linear                 // the same templates, if they are linear; else nil
 	segments               map[*byte]*segment     // by the first octet of their text in the parse trees
 	marks                  marks
@@ -53,7 +53,6 @@ type Compiled struct {
 	emptyRow               map[string]string // every field, without a value
 
 	placeholder string // begins the words that stand for values while HTML becomes text; occurs in no template
-	derived     bool   // html/template writes markup that is in none of our trees
 }
 
 // A headerField has a value for all recipients (fixed) or a template.
@@ -72,8 +71,7 @@ type field struct {
 
 // Compile reads and checks everything that a campaign sends. It reports all faults at once, as finding.Findings: fields that
 // no column has, the one of order_by included, unknown functions and templates, templates that call themselves, files that
-// cannot be read, and cid: references without a file. html/template looks at the contexts of the actions only if there are
-// no other findings.
+// cannot be read, cid: references without a file, and actions in places of the HTML where no value can stand.
 //
 // A file under partials: is a template called like the file without its extension; .html and .md are for the HTML part,
 // .txt for the text part. The partial called layout is the page around the Markdown, which goes where the layout says
@@ -96,26 +94,25 @@ func Compile(src Source) (*Compiled, error) {
 	}
 	fmt.Fprintf(c.hash, "%q %q %q %q ", f.Name, f.From, f.Subject, f.Headers)
 
-	html, text := newTemplateSet(), newTemplateSet()
-	page := c.loadPage(html)
+	htmlSet, textSet := newTemplateSet(), newTemplateSet()
+	page := c.loadPage(htmlSet)
 	if f.Text != "" {
-		c.loadTemplate(text, f.Text, f.Text, formatText)
+		c.loadTemplate(textSet, f.Text, f.Text, formatText)
 	}
-	c.loadPartials(f.Partials, html, text)
-	c.check(html, page)
-	c.checkLayout(html, page)
-	c.check(text, f.Text)
+	c.loadPartials(f.Partials, htmlSet, textSet)
+	c.check(htmlSet, page)
+	c.checkLayout(htmlSet, page)
+	c.check(textSet, f.Text)
 	c.checkOrder()
 	c.compileHeaders(m)
 	attachments := c.attachments()
-	inline := c.inlineFiles(html)
+	inline := c.readInline()
+	c.compileParts(m, htmlSet, page, textSet, inline)
+	inline.reportUnused(c)
 	if len(c.findings) > 0 {
 		return nil, c.sortedFindings()
 	}
-	if !c.compileParts(m, html, page, text) {
-		return nil, c.sortedFindings()
-	}
-	m.tree = layOut(c.sum()[:32], m.html != nil, inline, attachments)
+	m.tree = layOut(c.sum()[:32], m.html != nil, inline.attachments, attachments)
 	m.placeholder = "mb" + c.sum()[:12] + "n"
 	return m, nil
 }
@@ -123,23 +120,17 @@ func Compile(src Source) (*Compiled, error) {
 // sum returns the hash of all that was read so far, in hexadecimal.
 func (c *compiler) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
 
-// compileParts makes the templates executable and encodes their texts beforehand. It returns false if html/template refuses
-// the templates.
-func (c *compiler) compileParts(m *Compiled, html *templateSet, page string, text *templateSet) bool {
-	if page != "" {
-		if m.html = c.htmlTemplate(html, page, m.emptyRow); m.html == nil {
-			return false
-		}
-		html.encodeTexts(m.segments)
-		m.linearHTML = html.linearize(page, m.emptyRow)
-		m.derived = html.hasDerived()
+// compileParts makes the templates executable and encodes their texts beforehand.
+func (c *compiler) compileParts(m *Compiled, htmlSet *templateSet, page string, textSet *templateSet, inline *inlineFiles) {
+	if m.html = c.htmlTemplate(htmlSet, page, inline); m.html != nil {
+		htmlSet.encodeTexts(m.segments)
+		m.linearHTML = htmlSet.linearize(page, m.emptyRow, c.escapers)
 	}
-	if c.file.Text != "" {
-		m.text = c.textTemplate(text, c.file.Text)
-		text.encodeTexts(m.segments)
-		m.linearText = text.linearize(c.file.Text, m.emptyRow)
+	if c.file.Text != "" && textSet.trees[c.file.Text] != nil {
+		m.text = c.textTemplate(textSet, c.file.Text)
+		textSet.encodeTexts(m.segments)
+		m.linearText = textSet.linearize(c.file.Text, m.emptyRow, nil)
 	}
-	return true
 }
 
 // loadPage loads the template that the HTML part begins with and returns its name, or "" if there is no HTML.
@@ -159,7 +150,7 @@ func (c *compiler) loadPage(set *templateSet) (entry string) {
 	}
 	title := ""
 	if !strings.Contains(f.Subject, "{{") {
-		title = htmltemplate.HTMLEscapeString(f.Subject)
+		title = html.EscapeString(f.Subject)
 	}
 	shell, _ := c.parse(layout, "built-in layout", fmt.Sprintf(markdownShell, title))
 	c.add(set, layout, "built-in layout", shell, shell)
@@ -228,7 +219,7 @@ func (c *compiler) compileHeader(name, label, value string, fields map[string]st
 	if static {
 		return headerField{name: name, fixed: appendHeader(nil, name, set.trees[label].Root.String())}
 	}
-	return headerField{name: name, template: c.textTemplate(set, label), linear: set.linearize(label, fields)}
+	return headerField{name: name, template: c.textTemplate(set, label), linear: set.linearize(label, fields, nil)}
 }
 
 // sortedFindings returns the findings by file and position, each once.

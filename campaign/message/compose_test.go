@@ -102,7 +102,7 @@ func FuzzCompose(f *testing.F) {
 		if want := renderText(t, plain, nil, data); !sameText(parts[0].content, want) {
 			t.Errorf("text is\n%q, want\n%q", parts[0].content, want)
 		}
-		if want := renderHTML(t, page, nil, data); !sameText(parts[1].content, want) {
+		if want := renderHTML(t, page, nil, data); !sameHTML(parts[1].content, want) {
 			t.Errorf("HTML is\n%q, want\n%q", parts[1].content, want)
 		}
 

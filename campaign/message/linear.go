@@ -2,8 +2,9 @@ package message
 
 import (
 	"io"
-	"strings"
 	"text/template/parse"
+
+	"mailblast/campaign/message/markup"
 )
 
 // A linear is a template that consists of texts and fields only, one after the other. Most templates do, and writing the steps
@@ -11,11 +12,12 @@ import (
 // calls of Write; a fuzz test compares them with the original.
 type linear []step
 
-// A step writes a text or, if it has a field, the field's value after some functions.
+// A step writes a text or, if it has a field, the field's value after some functions, escaped if it stands in HTML.
 type step struct {
-	text  []byte
-	field string
-	apply []func(string) string
+	text   []byte
+	field  string
+	apply  []func(string) string
+	escape func(string) (string, error) // nil outside of HTML
 }
 
 // execute does what the template's own Execute does.
@@ -26,6 +28,12 @@ func (s linear) execute(w io.Writer, data map[string]string, scratch *[]byte) er
 			value := data[s[i].field]
 			for _, f := range s[i].apply {
 				value = f(value)
+			}
+			if s[i].escape != nil {
+				var err error
+				if value, err = s[i].escape(value); err != nil {
+					return err
+				}
 			}
 			*scratch = append((*scratch)[:0], value...)
 			out = *scratch
@@ -38,15 +46,14 @@ func (s linear) execute(w io.Writer, data map[string]string, scratch *[]byte) er
 }
 
 // linearize returns the steps of a template of the set, or nil if it is not linear. The set must be executable, so that the
-// trees contain what html/template adds to the actions.
-func (s *templateSet) linearize(name string, fields map[string]string) linear {
+// trees contain the calls of the escapers.
+func (s *templateSet) linearize(name string, fields map[string]string, escapers []func(string) (string, error)) linear {
 	known := functions()
 	var steps linear
 	var walk func(name string) bool
 	walk = func(name string) bool {
 		tree := s.trees[name]
-		// A missing tree is a copy that html/template made for another context; too many steps come from nested calls.
-		if tree == nil || len(steps) > maxRounds {
+		if tree == nil || len(steps) > maxRounds { // too many steps come from nested calls
 			return false
 		}
 		for _, n := range tree.Root.Nodes {
@@ -54,7 +61,7 @@ func (s *templateSet) linearize(name string, fields map[string]string) linear {
 			case *parse.TextNode:
 				steps = append(steps, step{text: n.Text})
 			case *parse.ActionNode:
-				st, ok := fieldStep(n.Pipe, known)
+				st, ok := fieldStep(n.Pipe, known, escapers)
 				if _, there := fields[st.field]; !ok || !there {
 					return false
 				}
@@ -76,7 +83,7 @@ func (s *templateSet) linearize(name string, fields map[string]string) linear {
 }
 
 // fieldStep returns the step of an action that begins with a field, and false for any other action.
-func fieldStep(pipe *parse.PipeNode, known map[string]any) (st step, ok bool) {
+func fieldStep(pipe *parse.PipeNode, known map[string]any, escapers []func(string) (string, error)) (st step, ok bool) {
 	if len(pipe.Decl) > 0 || len(pipe.Cmds) == 0 || len(pipe.Cmds[0].Args) != 1 {
 		return st, false
 	}
@@ -86,6 +93,10 @@ func fieldStep(pipe *parse.PipeNode, known map[string]any) (st step, ok bool) {
 	}
 	st.field = field.Ident[0]
 	for _, cmd := range pipe.Cmds[1:] {
+		if number, ok := markup.Number(cmd); ok { // the last one
+			st.escape = escapers[number]
+			continue
+		}
 		f := textFunction(cmd, known)
 		if f == nil {
 			return st, false
@@ -114,16 +125,6 @@ func textFunction(cmd *parse.CommandNode, known map[string]any) func(string) str
 			return func(s string) string { return f(first.Text, s) }
 		}
 	}
-	// These are what html/template appends to the actions in the most frequent contexts. For text from outside the first three
-	// do the same.
-	if len(cmd.Args) == 1 {
-		switch name.Ident {
-		case "_html_template_htmlescaper", "_html_template_attrescaper", "_html_template_rcdataescaper":
-			return htmlEscaped.Replace
-		case "_html_template_urlescaper":
-			return urlEscaped
-		}
-	}
 	return nil
 }
 
@@ -134,27 +135,4 @@ func passesDot(pipe *parse.PipeNode) bool {
 	}
 	_, ok := pipe.Cmds[0].Args[0].(*parse.DotNode)
 	return ok
-}
-
-// htmlEscaped does what html/template's htmlEscaper does.
-var htmlEscaped = strings.NewReplacer("\x00", "\ufffd", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
-
-// urlEscaped does what html/template's urlEscaper does: it percent-encodes all but the unreserved characters of RFC 3986
-// section 2.3.
-func urlEscaped(s string) string {
-	const lowerHex = "0123456789abcdef"
-	var out []byte
-	written := 0
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
-			continue
-		}
-		out = append(append(out, s[written:i]...), '%', lowerHex[c>>4], lowerHex[c&15])
-		written = i + 1
-	}
-	if written == 0 {
-		return s
-	}
-	return string(append(out, s[written:]...))
 }

@@ -1,14 +1,14 @@
 package message
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
-	"text/template/parse"
 	"unicode/utf8"
 
 	"mailblast/campaign/finding"
@@ -128,9 +128,6 @@ func mediaType(name string, content []byte) string {
 	return t
 }
 
-// cidReference matches cid: at the beginning of an attribute or a CSS url().
-var cidReference = regexp.MustCompile(`(["'=(]\s*)cid:([^"'\s)>]*)`)
-
 // inlineName matches what may stand in a cid: URL and in a Content-ID as it is (RFC 2392, RFC 5322 section 3.2.3).
 var inlineName = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 
@@ -145,18 +142,22 @@ func (c *compiler) attachments() []attachment {
 	return all
 }
 
-// inlineFiles reads the inline files and completes the references to them. cid:logo.png becomes cid:logo.png@HASH.mailblast,
-// because a Content-ID is a message id and unique in the world (RFC 2045 section 7).
-func (c *compiler) inlineFiles(set *templateSet) []attachment {
-	files := map[string]string{}
-	referred := map[string]bool{}
-	var names []string
-	var all []attachment
+// inlineFiles are the inline files of a campaign, and what the HTML refers to of them.
+type inlineFiles struct {
+	attachments []attachment
+	files       map[string]string // the path of each, by its name
+	domain      string            // of their Content-IDs, with its @
+	referred    map[string]bool   // by name
+}
+
+// readInline reads and encodes the inline files.
+func (c *compiler) readInline() *inlineFiles {
+	all := &inlineFiles{files: map[string]string{}, referred: map[string]bool{}}
 	for i, file := range c.file.Inline {
 		key := fmt.Sprintf("inline[%d]", i)
 		content, ok := c.readFile(file)
 		a := newAttachment(file, content)
-		if first, twice := files[a.name]; twice {
+		if first, twice := all.files[a.name]; twice {
 			c.report(c.file.At(key, fmt.Sprintf("inline: %s has the same name as %s", text.Quoted(file), text.Quoted(first))))
 			continue
 		}
@@ -165,38 +166,45 @@ func (c *compiler) inlineFiles(set *templateSet) []attachment {
 			f.Hint = "rename the file: letters, digits, - and _ with single dots between"
 			c.report(f)
 		}
-		files[a.name] = file
-		names = append(names, a.name)
+		all.files[a.name] = file
 		if ok {
-			all = append(all, a)
+			all.attachments = append(all.attachments, a)
 		}
 	}
-	domain := "@" + c.sum()[:16] + ".mailblast"
-	for i := range all {
-		all[i].id = all[i].name + domain
+	all.domain = "@" + c.sum()[:16] + ".mailblast"
+	for i := range all.attachments {
+		all.attachments[i].id = all.attachments[i].name + all.domain
 	}
-	set.eachText(func(tree *parse.Tree, node *parse.TextNode) {
-		node.Text = cidReference.ReplaceAllFunc(node.Text, func(ref []byte) []byte {
-			name := string(ref[bytes.Index(ref, []byte("cid:"))+len("cid:"):])
-			referred[name] = true
-			if files[name] == "" {
-				hint := finding.DidYouMean(name, names)
-				if hint == "" {
-					hint = "list the file under inline:, and write its name out in the template"
-				}
-				file := strings.TrimSuffix(tree.ParseName, asHTML)
-				c.reportAt(file, strings.Index(c.sources[file], "cid:"+name), fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
-				return ref
-			}
-			return append(bytes.Clone(ref), domain...)
-		})
-	})
+	return all
+}
+
+// refer completes a reference: cid:logo.png becomes cid:logo.png@HASH.mailblast, because a Content-ID is a message id and
+// unique in the world (RFC 2045 section 7). It reports a name that no inline file has.
+func (all *inlineFiles) refer(c *compiler, file string, offset int, name string) string {
+	all.referred[name] = true
+	if all.files[name] != "" {
+		return name + all.domain
+	}
+	hint := finding.DidYouMean(name, slices.Sorted(maps.Keys(all.files)))
+	if hint == "" {
+		hint = "list the file under inline:, and write its name out in the template"
+	}
+	if markdown, ok := strings.CutSuffix(file, asHTML); ok {
+		file, offset = markdown, strings.Index(c.sources[markdown], "cid:"+name)
+	} else {
+		offset -= len("cid:")
+	}
+	c.reportAt(file, offset, fmt.Sprintf("cid:%s refers to no inline file", text.QuoteControl(name)), hint)
+	return name
+}
+
+// reportUnused reports the inline files that nothing refers to.
+func (all *inlineFiles) reportUnused(c *compiler) {
 	for i, file := range c.file.Inline {
-		if name := path.Base(file); !referred[name] && files[name] == file {
+		if name := path.Base(file); !all.referred[name] && all.files[name] == file {
 			f := c.file.At(fmt.Sprintf("inline[%d]", i), fmt.Sprintf("inline: nothing in the HTML refers to %s", text.Quoted(name)))
 			f.Hint = fmt.Sprintf(`refer to it, as in <img src="cid:%s">, or make it an attachment`, name)
 			c.report(f)
 		}
 	}
-	return all
 }

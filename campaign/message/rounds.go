@@ -23,9 +23,7 @@ const (
 )
 
 // marks are empty texts at the beginning of each loop's body and of each template. text/template writes an empty text like
-// any other with a Write of its slice, and the address behind the slice tells which loop or template it belongs to. The
-// copies that html/template makes of a template for a second context have no marks. Only maxPart bounds what they print,
-// empty texts included, which allows 30 times as many rounds.
+// any other with a Write of its slice, and the address behind the slice tells which loop or template it belongs to.
 type marks map[*byte]finding.Finding // the position, and in Message what stands before the text of an error
 
 // addMarks puts the marks into trees that were checked and are about to be made executable.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	htmltemplate "html/template"
 	"maps"
 	"path"
 	"regexp"
@@ -17,6 +16,7 @@ import (
 
 	"mailblast/campaign"
 	"mailblast/campaign/finding"
+	"mailblast/campaign/message/markup"
 	"mailblast/campaign/text"
 )
 
@@ -41,8 +41,9 @@ type compiler struct {
 	hash     hash.Hash         // of all that was read
 	sources  map[string]string // the text of each template file, by its name in findings
 	marks    marks
-	fields   []string // the names of all fields
-	columns  string   // the columns of the list, for hints
+	fields   []string                             // the names of all fields
+	columns  string                               // the columns of the list, for hints
+	escapers []func(value string) (string, error) // of the actions in the HTML, by the number in their call
 	findings finding.Findings
 }
 
@@ -198,7 +199,7 @@ func (c *compiler) loadTemplate(set *templateSet, name, file string, format form
 		label += asHTML
 		c.sources[label] = page
 	}
-	run, ok := c.parse(name, label, hideConditionals(page))
+	run, ok := c.parse(name, label, page)
 	if !ok {
 		f := &c.findings[len(c.findings)-1]
 		*f = finding.Finding{File: file, Message: "its actions do not fit the HTML that it becomes: " + f.Message,
@@ -227,49 +228,59 @@ func (c *compiler) loadPartials(files []string, html, text *templateSet) {
 	}
 }
 
-// htmlTemplate makes the set executable. The escaper runs at once, so that its errors are reported now, and the texts in the
-// trees have the form in which they will be written.
-func (c *compiler) htmlTemplate(set *templateSet, entry string, data map[string]string) *htmltemplate.Template {
-	c.addMarks(set)
-	root := htmltemplate.New("").Funcs(functions()).Option("missingkey=error")
-	root.Funcs(htmltemplate.FuncMap{conditionalFunc: conditionalComment})
-	for _, name := range slices.Sorted(maps.Keys(set.trees)) {
-		if _, err := root.AddParseTree(name, set.trees[name]); err != nil {
-			c.report(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
-			return nil
-		}
-	}
-	t := root.Lookup(entry) // it exists: all files were read and parsed
-	// Other errors of a row of empty fields say nothing about real rows.
-	err := t.Execute(&body{rounds: roundCounter{marks: c.marks}}, data)
-	if e := (*htmltemplate.Error)(nil); errors.As(err, &e) {
-		c.reportEscape(set, e)
+// htmlTemplate escapes the actions of the set for the places where they stand, completes the references to inline files,
+// and makes the set executable. It returns nil if there is no such template or a finding was reported.
+func (c *compiler) htmlTemplate(set *templateSet, entry string, inline *inlineFiles) *texttemplate.Template {
+	if set.trees[entry] == nil {
 		return nil
 	}
-	set.showConditionals()
-	return t
+	before := len(c.findings)
+	c.addEscapers(markup.Escape(markup.Set{
+		Trees:     set.trees,
+		Report:    func(file string, offset int, message, hint string) { c.reportMarkup(file, offset, message, hint) },
+		Reference: func(file string, offset int, name string) string { return inline.refer(c, file, offset, name) },
+	}, entry))
+	if len(c.findings) > before {
+		return nil
+	}
+	return c.textTemplate(set, entry)
 }
 
-// reportEscape reports what html/template found while it looked at the contexts of the actions.
-func (c *compiler) reportEscape(set *templateSet, e *htmltemplate.Error) {
-	name, _, _ := strings.Cut(e.Name, "$htmltemplate_")
-	message, _, _ := strings.Cut(e.Description, ": {state") // what follows is its inner state, of no use to anybody
-	f := finding.Finding{File: e.Name, Line: e.Line, Column: 1, Message: message,
-		Hint: "html/template must see where in the HTML each action stands"}
-	if tree := set.trees[name]; tree != nil {
-		f.File = tree.ParseName
+// reportMarkup adds a finding at an octet of a template file, or of the HTML that was made of one.
+func (c *compiler) reportMarkup(file string, offset int, message, hint string) {
+	if markdown, ok := strings.CutSuffix(file, asHTML); ok && hint == "" {
+		hint = "the place is in the HTML that " + markdown + " becomes"
 	}
-	if e.Node != nil {
-		c.reportAt(f.File, int(e.Node.Position()), f.Message, f.Hint)
-		return
+	c.reportAt(file, offset, message, hint)
+}
+
+// addEscapers keeps escapers for the execution. Their errors tell the place of the action and the value.
+func (c *compiler) addEscapers(escapers []markup.Escaper) {
+	for _, e := range escapers {
+		c.escapers = append(c.escapers, func(value string) (string, error) {
+			escaped, err := e.Escape(value)
+			if err != nil {
+				f := c.findingAt(e.File, e.Offset, fmt.Sprintf("{{ %s }}: %s %v", e.Action, text.Quoted(value), err), "mend the value, or write that part into the template")
+				return "", f
+			}
+			return escaped, nil
+		})
 	}
-	c.report(f)
+}
+
+// escape calls an escaper from a template, with what text/template would print of the value.
+func (c *compiler) escape(number int, value any) (string, error) {
+	s, ok := value.(string)
+	if !ok {
+		s = fmt.Sprint(value)
+	}
+	return c.escapers[number](s)
 }
 
 // textTemplate makes the set executable.
 func (c *compiler) textTemplate(set *templateSet, entry string) *texttemplate.Template {
 	c.addMarks(set)
-	root := texttemplate.New("").Funcs(functions()).Option("missingkey=error")
+	root := texttemplate.New("").Funcs(functions()).Funcs(texttemplate.FuncMap{markup.Func: c.escape}).Option("missingkey=error")
 	for _, name := range slices.Sorted(maps.Keys(set.trees)) {
 		if _, err := root.AddParseTree(name, set.trees[name]); err != nil {
 			c.report(finding.Finding{File: set.trees[name].ParseName, Message: err.Error()})
@@ -302,20 +313,6 @@ func (s *templateSet) encodeTexts(known map[*byte]*segment) {
 	})
 }
 
-// hasDerived reports whether html/template made copies of templates for other contexts than plain HTML. It keeps the copies
-// to itself, so their texts are not among our segments.
-func (s *templateSet) hasDerived() bool {
-	derived := false
-	for _, tree := range s.trees {
-		eachNode(tree.Root, func(n parse.Node) {
-			if call, ok := n.(*parse.TemplateNode); ok && strings.Contains(call.Name, "$htmltemplate_") {
-				derived = true
-			}
-		})
-	}
-	return derived
-}
-
 // eachNode calls f with the node and all nodes of its lists, in order.
 func eachNode(n parse.Node, f func(parse.Node)) {
 	f(n)
@@ -343,8 +340,10 @@ func eachBranch(n *parse.BranchNode, f func(parse.Node)) {
 // executionError brings the error of an execution into the form file:line:column: message. text/template counts columns from
 // 0.
 func executionError(err error) error {
-	if f := (finding.Finding{}); err == nil || errors.As(err, &f) {
-		return err
+	if f := (finding.Finding{}); errors.As(err, &f) {
+		return f
+	} else if err == nil {
+		return nil
 	}
 	message := strings.TrimPrefix(err.Error(), "template: ")
 	if at := executionPlace.FindStringSubmatchIndex(message); at != nil {

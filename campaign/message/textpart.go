@@ -17,7 +17,7 @@ import (
 //
 // The conversion costs more than all the rest of a message, and nearly all of it would be the same work for each recipient.
 // So it is done once for each way through the template's conditions: a placeholder stands in the HTML for each value that is
-// not blank, and the converted text is a skeleton into which the values are put. html/template has escaped the values, so
+// not blank, and the converted text is a skeleton into which the values are put. The values are escaped, so
 // none of them can change the structure. Unescaped they are the text; in the address of a link they are percent-encoded
 // already.
 //
@@ -25,7 +25,6 @@ import (
 // a skeleton cannot follow, and all its messages are converted one by one.
 type textConverter struct {
 	placeholder string                 // occurs in no template; begins the word that stands for a value
-	whole       bool                   // some texts of the template cannot be told from values: convert each message as a whole
 	skeletons   map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message as a whole
 	key         []byte
 }
@@ -44,9 +43,6 @@ func isBlank(value []byte) bool { return len(bytes.TrimSpace(value)) == 0 }
 // convert makes text from page.
 func (c *textConverter) convert(text, page *body) error {
 	text.reset()
-	if c.whole {
-		return c.convertWhole(text, page)
-	}
 	c.key = c.key[:0]
 	for _, p := range page.pieces {
 		id := -1

@@ -156,6 +156,9 @@ func (c context) scriptEscaper() (func(string) (string, error), string) {
 	case codeComment, codeLine:
 		return nil, "a value cannot stand in a comment of a script"
 	}
+	if c.code == codeTemplate {
+		return always(func(s string) string { return strings.ReplaceAll(scriptEscape(s), "$", `\u0024`) }), ""
+	}
 	return always(scriptEscape), ""
 }
 
@@ -164,7 +167,7 @@ func scriptEscape(s string) string {
 	var out strings.Builder
 	for _, r := range s {
 		switch {
-		case r < ' ' || strings.ContainsRune("\"'`\\<>&$/\u2028\u2029\x7f", r):
+		case r < ' ' || strings.ContainsRune("\"'`\\<>&\u2028\u2029\x7f", r):
 			fmt.Fprintf(&out, `\u%04x`, r)
 		default:
 			out.WriteRune(r)

@@ -40,6 +40,15 @@ type Escaper struct {
 	Action string // as it was written, without the braces
 }
 
+// Number is the number of the Escaper that a command calls; false: it calls something else.
+func Number(cmd *parse.CommandNode) (n int, ok bool) {
+	if name, isName := cmd.Args[0].(*parse.IdentifierNode); !isName || name.Ident != Func {
+		return 0, false
+	}
+	number, ok := cmd.Args[1].(*parse.NumberNode)
+	return int(number.Int64), ok
+}
+
 // Escape puts escapers into the trees that are reached from entry. Func is to call them by their number.
 func Escape(set Set, entry string) []Escaper {
 	w := &walker{Set: set, done: map[call]context{}, names: map[call]string{}}

@@ -85,7 +85,7 @@ func TestEscape(t *testing.T) {
 		{`<p style="background:url('{{ .x }}')">`, `https://e.example/a').png`, `<p style="background:url('https://e.example/a%27%29.png')">`},
 		{`<p style="background:url(&quot;{{ .x }}&quot;)">`, `https://e.example/"`, `<p style="background:url(&quot;https://e.example/%22&quot;)">`},
 		{`<script type="application/ld+json">{"a": "{{ .x }}", "b": {{ .x }}}</script>`, `"</script>`,
-			`<script type="application/ld+json">{"a": "\u0022\u003c\u002fscript\u003e", "b": "\u0022\u003c\u002fscript\u003e"}</script>`},
+			`<script type="application/ld+json">{"a": "\u0022\u003c/script\u003e", "b": "\u0022\u003c/script\u003e"}</script>`},
 		{`<td{{ if .x }} class="a"{{ end }} {{ if .y }}nowrap{{ end }}>`, `x`, `<td class="a" nowrap>`},
 		{`<a href="{{ if .x }}https://e.example/?{{ else }}/{{ end }}{{ .x }}">`, `a&b`, `<a href="https://e.example/?a%26b">`},
 		{`{{ define "t" }}{{ .x }}{{ end }}<a title="{{ template "t" . }}" href="?{{ template "t" . }}">{{ template "t" . }}</a>`, `"&`,
