@@ -30,7 +30,7 @@ type File struct {
 	Recipients  string          // "-" is standard input
 	OrderBy     Order
 	Priority    int    // of two unfinished campaigns, the one with the higher priority is resumed first
-	HTML        string // html/template; at most one of HTML and Markdown
+	HTML        string // a template (text/template with values escaped for their place); at most one of HTML and Markdown
 	Markdown    string
 	Text        string // text/template; made from the HTML when absent
 	Partials    []string

@@ -42,7 +42,7 @@ func functions() map[string]any {
 	}
 }
 
-// safeBuiltins are the functions of text/template that templates may call. html and js are missing: html/template escapes by
+// safeBuiltins are the functions of text/template that templates may call. html and js are missing: markup escapes by
 // context, and in a text nothing has to be escaped.
 var safeBuiltins = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len"}
 

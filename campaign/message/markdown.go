@@ -17,7 +17,7 @@ import (
 // Control actions alone on a line ({{ if .x }}, {{ end }}, {{ template "footer" . }}) stand between blocks and get no
 // paragraph of their own: goldmark sees an HTML comment, which also ends a list or a paragraph above it.
 //
-// HTML in the Markdown stays, because the author wrote it. html/template escapes what comes from the recipients.
+// HTML in the Markdown stays, because the author wrote it. markup escapes what comes from the recipients.
 func renderMarkdown(source string) (string, error) {
 	word := "action"
 	for strings.Contains(source, word) {
