@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 )
 
@@ -89,12 +88,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	t := &table{seed: *seed}
-	for _, k := range kinds() {
-		if strings.Contains(k.name, *only) {
-			t.lines = append(t.lines, &line{kind: k, want: k.wanted(*kills)})
-		}
-	}
+	t := newTable(*kills, *seed, *only)
 	if len(t.lines) == 0 {
 		fmt.Fprintf(os.Stderr, "crash: no kind has %q in its name\n", *only)
 		os.Exit(2)

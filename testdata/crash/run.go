@@ -177,67 +177,86 @@ func (r *run) command(ctx context.Context, binary string, args ...string) *exec.
 	return c
 }
 
-// pass starts one process and sees to its death. left is how many deaths are still to come. It tells whether it was killed, and
-// whether it came to the end of the campaign.
-func (r *run) pass(ctx context.Context, args []string, left int) (killed, ended bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, passTime)
-	defer cancel()
-	binary := r.plain
-	var env []string
+// A death is how a process is to be killed.
+type death struct {
+	how    string
+	binary string
+	args   []string        // of the command
+	env    []string        // by which it kills itself
+	moment <-chan struct{} // or it is killed when this is closed
+}
+
+// choose chooses the death of the next process. left is how many deaths are still to come, this one included.
+func (r *run) choose(ctx context.Context, args []string, left int) death {
+	d := death{binary: r.plain, args: args}
 	if r.control != "" {
-		env = append(env, "MAILBLAST_CRASH_CONTROL="+r.control)
-		binary = r.crash
+		d.env = append(d.env, "MAILBLAST_CRASH_CONTROL="+r.control)
+		d.binary = r.crash
 	}
 	remaining := len(r.recipients) - r.witness.recipients()
 	share := max(1, remaining/(left+1)) // messages that this process may send, so that all deaths find something to do
-	how := ""
-	var moment <-chan struct{}
 	// A step in recovery has nothing to do before something was interrupted.
 	if first := len(r.history) == 1; r.step != "" && !(first && strings.HasSuffix(r.step, "-recover")) {
-		at := fmt.Sprint(r.step, ":", 1+r.rand.IntN(r.passages(share)))
+		d.how = fmt.Sprint(r.step, ":", 1+r.rand.IntN(r.passages(share)))
 		if strings.HasSuffix(r.step, "-release") {
-			args = append(slices.Clone(args), "--limit", fmt.Sprint(1+r.rand.IntN(share)), "--max-runtime", fmt.Sprint(20+r.rand.IntN(60), "ms"))
-			at = r.step + ":1"
+			d.args = append(slices.Clone(args), "--limit", fmt.Sprint(1+r.rand.IntN(share)), "--max-runtime", fmt.Sprint(20+r.rand.IntN(60), "ms"))
+			d.how = r.step + ":1"
 		}
-		env = append(env, "MAILBLAST_CRASH="+at)
-		binary, how = r.crash, at
+		d.env = append(d.env, "MAILBLAST_CRASH="+d.how)
+		d.binary = r.crash
 	}
 	if r.atDisk || r.power != "" || r.everyInstant {
-		env = append(env, "LD_PRELOAD="+r.preload, "CRASH_DISK_DIR="+r.queue, "CRASH_DISK_LOG="+r.log)
-		if r.atDisk || r.power != "" && r.rand.IntN(2) == 0 {
-			operations := 100 + 3*share // a list takes up to a hundred, a message two or three
-			if r.rand.IntN(4) == 0 {
-				operations = 30 // those by which the queue is made
-			}
-			how = fmt.Sprint([]string{"before", "after"}[r.rand.IntN(2)], ":", 1+r.rand.IntN(operations))
-			env = append(env, "CRASH_DISK_KILL="+how)
-			how += " of the disk's operations"
-		}
+		d.env = append(d.env, r.watchDisk()...)
 	}
-	if how == "" {
+	if r.atDisk || r.power != "" && r.rand.IntN(2) == 0 {
+		operations := 100 + 3*share // a list takes up to a hundred, a message two or three
 		if r.rand.IntN(4) == 0 {
-			d := time.Duration(r.rand.Int64N(int64(150 * time.Millisecond)))
-			how = fmt.Sprint("after ", d)
-			after := make(chan struct{})
-			time.AfterFunc(d, func() { close(after) })
-			moment = after
-		} else {
-			n, d := 1+r.rand.IntN(2*share), time.Duration(r.rand.Int64N(int64(3*time.Millisecond)))
-			how = fmt.Sprintf("%v after acceptance %d", d, n)
-			reached, after := r.witness.after(n), make(chan struct{})
-			go func() {
-				select {
-				case <-reached:
-					time.Sleep(d)
-					close(after)
-				case <-ctx.Done():
-				}
-			}()
-			moment = after
+			operations = 30 // those by which the queue is made
 		}
+		at := fmt.Sprint([]string{"before", "after"}[r.rand.IntN(2)], ":", 1+r.rand.IntN(operations))
+		d.env = append(d.env, "CRASH_DISK_KILL="+at)
+		d.how = at + " of the disk's operations"
 	}
-	c := r.command(ctx, binary, args...)
-	c.Env = append(c.Env, env...)
+	if d.how == "" {
+		d.how, d.moment = r.randomMoment(ctx, share)
+	}
+	return d
+}
+
+// randomMoment is a moment while a process loads, or while it sends about share messages.
+func (r *run) randomMoment(ctx context.Context, share int) (how string, moment <-chan struct{}) {
+	reached := make(chan struct{})
+	if r.rand.IntN(4) == 0 {
+		d := time.Duration(r.rand.Int64N(int64(150 * time.Millisecond)))
+		time.AfterFunc(d, func() { close(reached) })
+		return fmt.Sprint("after ", d), reached
+	}
+	n, d := 1+r.rand.IntN(2*share), time.Duration(r.rand.Int64N(int64(3*time.Millisecond)))
+	taken := r.witness.after(n)
+	go func() {
+		select {
+		case <-taken:
+			time.Sleep(d)
+			close(reached)
+		case <-ctx.Done():
+		}
+	}()
+	return fmt.Sprintf("%v after acceptance %d", d, n), reached
+}
+
+// watchDisk is the environment in which a process writes down what it does to the disk.
+func (r *run) watchDisk() []string {
+	return []string{"LD_PRELOAD=" + r.preload, "CRASH_DISK_DIR=" + r.queue, "CRASH_DISK_LOG=" + r.log}
+}
+
+// pass starts one process and sees to its death. left is how many deaths are still to come, this one included. It tells whether it was
+// killed, and whether it came to the end of the campaign.
+func (r *run) pass(ctx context.Context, args []string, left int) (killed, ended bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, passTime)
+	defer cancel()
+	d := r.choose(ctx, args, left)
+	c := r.command(ctx, d.binary, d.args...)
+	c.Env = append(c.Env, d.env...)
 	var output strings.Builder
 	c.Stdout, c.Stderr = &output, &output
 	if err := c.Start(); err != nil {
@@ -247,28 +266,28 @@ func (r *run) pass(ctx context.Context, args []string, left int) (killed, ended 
 	go func() { exited <- c.Wait() }()
 	select {
 	case err = <-exited:
-	case <-moment:
+	case <-d.moment:
 		c.Process.Kill()
 		err = <-exited
 	}
 	if ctx.Err() != nil {
-		return false, false, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), ctx.Err(), output.String())
+		return false, false, fmt.Errorf("%s: %w\n%s", strings.Join(d.args, " "), ctx.Err(), output.String())
 	}
 	code := c.ProcessState.ExitCode()
-	fate := fmt.Sprint("exit code ", code)
+	end := fmt.Sprint("exit code ", code)
 	if status := c.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() == syscall.SIGKILL {
-		killed, fate = true, "killed"
+		killed, end = true, "killed"
 	}
-	r.note("%s, to be killed %s: %s; %d taken", strings.Join(args, " "), how, fate, r.witness.recipients())
+	r.note("%s, to be killed %s: %s; %d taken", strings.Join(d.args, " "), d.how, end, r.witness.recipients())
 	if err := r.play(); err != nil {
 		return false, false, err
 	}
 	switch {
-	case killed, code == 0 && args[0] == "resume", code == 4:
+	case killed, code == 0 && d.args[0] == "resume", code == 4:
 	case code == 0, code == 3:
-		ended = args[0] == "send"
+		ended = d.args[0] == "send"
 	default:
-		return false, false, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, output.String())
+		return false, false, fmt.Errorf("%s: %w\n%s", strings.Join(d.args, " "), err, output.String())
 	}
 	return killed, ended, nil
 }
@@ -296,7 +315,7 @@ func (r *run) finish(ctx context.Context) error {
 	defer cancel()
 	c := r.command(ctx, r.plain, "send", "campaign.yaml")
 	if r.everyInstant {
-		c.Env = append(c.Env, "LD_PRELOAD="+r.preload, "CRASH_DISK_DIR="+r.queue, "CRASH_DISK_LOG="+r.log)
+		c.Env = append(c.Env, r.watchDisk()...)
 	}
 	out, err := c.CombinedOutput()
 	if code := c.ProcessState.ExitCode(); code != 0 && code != 3 {

@@ -40,6 +40,17 @@ type line struct {
 // shownFaults is how many faults of a kind are printed in full.
 const shownFaults = 2
 
+// newTable plans so many kills of the kinds whose name holds a text.
+func newTable(kills int, seed uint64, text string) *table {
+	t := &table{seed: seed}
+	for _, k := range kinds() {
+		if strings.Contains(k.name, text) {
+			t.lines = append(t.lines, &line{kind: k, want: k.wanted(kills)})
+		}
+	}
+	return t
+}
+
 // run makes all runs, some at a time.
 func (t *table) run(ctx context.Context, parallel int, parent string) error {
 	dir, err := os.MkdirTemp(parent, "mailblast-crash-")

@@ -16,7 +16,7 @@ import (
 	"mailblast/sender"
 )
 
-// The matrix: what becomes of a recipient when the server lies at a stage (see liar_test.go for stages and lies), once, and
+// The matrix: what becomes of a recipient when the server lies at a stage (see lies_test.go for stages and lies), once, and
 // is honest from then on. There is one message before and one behind, which are sent whatever happens. A cell of one letter is for
 // servers with and without PIPELINING; of two, the first is without; "." is not a cell.
 //

@@ -32,11 +32,11 @@ type limited struct {
 type limitedSite struct {
 	limited
 	*site
-	list []string
-	*witness
-	at    []time.Time // the server took a message; guarded by witness.mu
-	outs  []string    // what each run said
-	codes []int
+	list     []string
+	*witness             // set by start
+	at       []time.Time // the server took a message; guarded by witness.mu
+	outs     []string    // what each run said
+	codes    []int
 }
 
 var throttling = sink.Reply{Code: 454, Text: "4.7.0 Throttling failure: faster than the account may send."}
@@ -125,8 +125,12 @@ func reach(t *testing.T, servers []limited) {
 
 // start starts the server and lays the campaign.
 func (l limited) start(t *testing.T) *limitedSite {
-	s := &limitedSite{limited: l, witness: &witness{taken: map[string]int{}}}
-	options := sink.Options{Rates: l.rates}
+	s := &limitedSite{limited: l}
+	options := sink.Options{Rates: l.rates, OnAccept: func(m sink.Message) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.at = append(s.at, m.Time)
+	}}
 	if l.fail != "" {
 		rule, err := sink.ParseRule(l.fail)
 		if err != nil {
@@ -134,13 +138,8 @@ func (l limited) start(t *testing.T) *limitedSite {
 		}
 		options.Fail = []sink.Rule{rule}
 	}
-	port := startSinkWith(t, options, func(m sink.Message) {
-		s.accept(m)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.at = append(s.at, m.Time)
-	})
-	s.site = newSite(t, port)
+	port, w := startSink(t, options)
+	s.site, s.witness = newSite(t, port), w
 	n := 0
 	for _, part := range l.parts {
 		n += part

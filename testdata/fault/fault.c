@@ -1,4 +1,4 @@
-/* Makes the disk under one folder fail, for the tests: see testdata/e2e/world_test.go. SQLite goes through libc, the Go program around it
+/* Makes the disk under one folder fail, for the tests: see testdata/e2e/disk_test.go. SQLite goes through libc, the Go program around it
  * does not.
  *
  *   FAULT_DIR    the folder, an absolute path without symbolic links
