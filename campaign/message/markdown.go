@@ -15,64 +15,162 @@ import (
 // in text, in the address of a link, in code. While goldmark works, a word of letters and digits stands for each action.
 //
 // Control actions alone on a line ({{ if .x }}, {{ end }}, {{ template "footer" . }}) stand between blocks and get no
-// paragraph of their own: goldmark sees an HTML comment, which also ends a list or a paragraph above it.
+// paragraph of their own: goldmark sees an HTML comment, which also ends a list or a paragraph above it. Between the rows of a
+// table goldmark sees a row instead, which is taken out again.
 //
 // HTML in the Markdown stays, because the author wrote it. markup escapes what comes from the recipients.
 func renderMarkdown(source string) (string, error) {
-	word := "action"
-	for strings.Contains(source, word) {
-		word += "x"
+	a := hideActions(source)
+	lines := strings.Split(a.source, "\n")
+	lines = a.hideInTables(lines)
+	for i, line := range lines {
+		if content := strings.TrimSpace(line); a.isControlLine(content) {
+			lines[i] = strings.Replace(line, content, "<!--"+content+"-->", 1)
+		}
 	}
+	var out bytes.Buffer
+	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))
+	if err := md.Convert([]byte(strings.Join(lines, "\n")), &out); err != nil {
+		return "", err
+	}
+	tokens := `((?:` + a.word + `[0-9]+z\s*)+)`
+	result := regexp.MustCompile(`<tr>\n<td[^>]*><!--`+tokens+`--></td>\n(?:<td[^>]*></td>\n)*</tr>`).ReplaceAllString(out.String(), "$1")
+	result = regexp.MustCompile(`(?:<!--|&lt;!--)`+tokens+`(?:-->|--&gt;)`).ReplaceAllString(result, "$1")
+	result = regexp.MustCompile(`<`+a.word+`[0-9]+z>`).ReplaceAllStringFunc(result, a.autolink)
+	return a.token.ReplaceAllStringFunc(result, a.action), nil
+}
+
+// hiddenActions are the template actions of a Markdown text, with a word in the place of each.
+type hiddenActions struct {
+	source  string // with the words
+	word    string // begins each of them: word, the number of the action, z
+	token   *regexp.Regexp
+	actions []string
+}
+
+func hideActions(source string) *hiddenActions {
+	a := &hiddenActions{word: "action"}
+	for strings.Contains(source, a.word) {
+		a.word += "x"
+	}
+	a.token = regexp.MustCompile(a.word + `[0-9]+z`)
 	var marked strings.Builder
-	var actions []string
-	token := func(i int) string { return fmt.Sprintf("%s%dz", word, i) }
 	for {
 		start := strings.Index(source, "{{")
 		if start < 0 {
 			break
 		}
 		end := start + actionLength(source[start:])
-		marked.WriteString(source[:start])
-		marked.WriteString(token(len(actions)))
-		actions = append(actions, source[start:end])
+		fmt.Fprintf(&marked, "%s%s%dz", source[:start], a.word, len(a.actions))
+		a.actions = append(a.actions, source[start:end])
 		source = source[end:]
 	}
 	marked.WriteString(source)
+	a.source = marked.String()
+	return a
+}
 
-	lines := strings.Split(marked.String(), "\n")
-	alone := regexp.MustCompile(`^(` + word + `[0-9]+z\s*)+$`)
-	number := regexp.MustCompile(word + `([0-9]+)z`)
-	for i, line := range lines {
-		content := strings.TrimSpace(line)
-		if !alone.MatchString(content) {
+// action is the action that a word stands for.
+func (a *hiddenActions) action(token string) string {
+	var n int
+	fmt.Sscan(token[len(a.word):len(token)-1], &n)
+	if n >= len(a.actions) {
+		return token
+	}
+	return a.actions[n]
+}
+
+// isControlLine reports whether a line consists of control actions.
+func (a *hiddenActions) isControlLine(content string) bool {
+	if strings.Trim(a.token.ReplaceAllString(content, ""), " \t") != "" {
+		return false
+	}
+	all := a.token.FindAllString(content, -1)
+	for _, token := range all {
+		if !isControl.MatchString(a.action(token)) {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
+// tableDelimiter matches the line below the head of a table (GitHub Flavored Markdown, section 4.10).
+var tableDelimiter = regexp.MustCompile(`^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$`)
+
+// hideInTables makes rows of the control lines that begin and end between the rows of a table. Blank lines between them go,
+// since they would end the table.
+func (a *hiddenActions) hideInTables(lines []string) []string {
+	var all []string
+	for i := 0; i < len(lines); i++ {
+		all = append(all, lines[i])
+		if i == 0 || !tableDelimiter.MatchString(lines[i]) || !strings.Contains(lines[i-1], "|") {
 			continue
 		}
-		control := true
-		for _, t := range number.FindAllStringSubmatch(content, -1) {
-			var n int
-			fmt.Sscan(t[1], &n)
-			control = control && isControl.MatchString(actions[n])
+		end := a.tableEnd(lines, i+1)
+		for i++; i < end; i++ {
+			switch content := strings.TrimSpace(lines[i]); {
+			case content == "":
+			case a.isControlLine(content):
+				all = append(all, "| <!--"+content+"--> |")
+			default:
+				all = append(all, lines[i])
+			}
 		}
-		if control {
-			lines[i] = strings.Replace(line, content, "<!--"+content+"-->", 1)
-		}
+		i--
 	}
+	return all
+}
 
-	var out bytes.Buffer
-	md := goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithRendererOptions(html.WithUnsafe()))
-	if err := md.Convert([]byte(strings.Join(lines, "\n")), &out); err != nil {
-		return "", err
-	}
-	comments := regexp.MustCompile(`(?:<!--|&lt;!--)((?:` + word + `[0-9]+z\s*)+)(?:-->|--&gt;)`)
-	result := comments.ReplaceAllString(out.String(), "$1")
-	return number.ReplaceAllStringFunc(result, func(t string) string {
-		var n int
-		fmt.Sscan(t[len(word):len(t)-1], &n)
-		if n >= len(actions) {
-			return t
+// tableEnd returns the end of a table whose rows begin at a line. What begins behind its last row, or ends what began before
+// the table, does not belong to it.
+func (a *hiddenActions) tableEnd(lines []string, from int) (end int) {
+	depth := 0
+	end = from
+	for i := from; i < len(lines); i++ {
+		content := strings.TrimSpace(lines[i])
+		switch {
+		case content == "" && depth > 0:
+			continue
+		case a.isControlLine(content):
+			closed := false
+			for _, token := range a.token.FindAllString(content, -1) {
+				switch action := a.action(token); {
+				case opensBlock.MatchString(action):
+					depth++
+				case closesBlock.MatchString(action):
+					depth--
+					closed = true
+				}
+			}
+			if depth < 0 {
+				return end
+			}
+			if !closed {
+				continue
+			}
+		case !strings.Contains(content, "|"):
+			return end
 		}
-		return actions[n]
-	}), nil
+		if depth == 0 {
+			end = i + 1
+		}
+	}
+	return end
+}
+
+var (
+	opensBlock  = regexp.MustCompile(`^\{\{(?:- )?\s*(?:if|range|with|block|define)\b`)
+	closesBlock = regexp.MustCompile(`^\{\{(?:- )?\s*end\b`)
+)
+
+// autolink makes a link of <{{ .url }}>, which goldmark takes for HTML (CommonMark 0.31, section 6.5).
+func (a *hiddenActions) autolink(tag string) string {
+	token := tag[1 : len(tag)-1]
+	scheme := ""
+	if action := a.action(token); strings.Contains(strings.ToLower(action), "mail") {
+		scheme = "mailto:"
+	}
+	return fmt.Sprintf(`<a href="%s%s">%s</a>`, scheme, token, token)
 }
 
 // isControl matches an action that prints nothing by itself, or a whole template.

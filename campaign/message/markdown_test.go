@@ -26,6 +26,13 @@ func TestRenderMarkdown(t *testing.T) {
 		{"a variable", "{{ $x := .a }}\n{{ $x = .b }}\n{{ $x }}", "{{ $x := .a }}\n{{ $x = .b }}\n<p>{{ $x }}</p>\n"},
 		{"HTML", "<div>{{ .a }}</div>\n\n<!-- {{ .b }} -->", "<div>{{ .a }}</div>\n<!-- {{ .b }} -->"},
 		{"table", "| a |\n| - |\n| {{ .a | upper }} |", "<table>\n<thead>\n<tr>\n<th>a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>{{ .a | upper }}</td>\n</tr>\n</tbody>\n</table>\n"},
+		{"a loop between rows", "| a | b |\n|---|:-:|\n{{ range .x }}\n| {{ . }} | 1 |\n{{ end }}\n{{ if .y }}\n\n| c | d |\n{{ else }}\n| e | f |\n{{ end }}\n| g | h |\n\nend",
+			"<table>\n<thead>\n<tr>\n<th>a</th>\n<th style=\"text-align:center\">b</th>\n</tr>\n</thead>\n<tbody>\n{{ range .x }}\n<tr>\n<td>{{ . }}</td>\n<td style=\"text-align:center\">1</td>\n</tr>\n{{ end }}\n" +
+				"{{ if .y }}\n<tr>\n<td>c</td>\n<td style=\"text-align:center\">d</td>\n</tr>\n{{ else }}\n<tr>\n<td>e</td>\n<td style=\"text-align:center\">f</td>\n</tr>\n{{ end }}\n" +
+				"<tr>\n<td>g</td>\n<td style=\"text-align:center\">h</td>\n</tr>\n</tbody>\n</table>\n<p>end</p>\n"},
+		{"a condition around a table", "{{ if .x }}\n| a |\n|---|\n| b |\n{{ end }}\n{{ template \"foot\" . }}\n", "{{ if .x }}\n<table>\n<thead>\n<tr>\n<th>a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>b</td>\n</tr>\n</tbody>\n</table>\n{{ end }}\n{{ template \"foot\" . }}\n"},
+		{"a value as a link", "see <{{ .url }}>, `<{{ .url }}>` and <{{ .email }}>", "<p>see <a href=\"{{ .url }}\">{{ .url }}</a>, <code>&lt;{{ .url }}&gt;</code> and <a href=\"mailto:{{ .email }}\">{{ .email }}</a></p>\n"},
+		{"a value as the target of a link", "[{{ .a }}]({{ .url }} \"{{ .b | upper }}\") ![{{ .a }}]({{ .img }})", "<p><a href=\"{{ .url }}\" title=\"{{ .b | upper }}\">{{ .a }}</a> <img src=\"{{ .img }}\" alt=\"{{ .a }}\"></p>\n"},
 		{"the stand-in itself", "action0z actionx {{ .a }}", "<p>action0z actionx {{ .a }}</p>\n"},
 	} {
 		got, err := renderMarkdown(c.source)
