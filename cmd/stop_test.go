@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/signal"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -112,21 +111,4 @@ func (c stopCase) work(t *testing.T, a *app, ctx context.Context) error {
 		t.Errorf("the work ended by %v, want %v", context.Cause(work), why)
 	}
 	return early(ctx, ctx.Err())
-}
-
-// Each of the signals that end a command is delivered, and nothing of a pipe that nobody reads is.
-func TestSignals(t *testing.T) {
-	signals := Signals()
-	defer signal.Reset()
-	for _, s := range []syscall.Signal{syscall.SIGPIPE, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if err := syscall.Kill(os.Getpid(), s); err != nil {
-			t.Fatal(err)
-		}
-		if s == syscall.SIGPIPE {
-			continue
-		}
-		if got := <-signals; got != s {
-			t.Errorf("got %v, want %v", got, s)
-		}
-	}
 }
