@@ -2,7 +2,8 @@
 //
 // Compile does once what is the same for all recipients. It reads the files (template.go), turns Markdown into HTML
 // (markdown.go), checks every field and function against the columns of the list (fields.go), bounds the loops
-// (rounds.go), encodes all static text beforehand (encode.go) and lays out the MIME tree with the attachments (mime.go).
+// (rounds.go), gives each action in the HTML the escaper for its place (the package markup), encodes all static text
+// beforehand (encode.go) and lays out the MIME tree with the attachments (mime.go).
 //
 // Compose fills in one recipient. It executes the templates, most of them as a plain list of texts and fields (linear.go),
 // makes the text part from the HTML if the campaign has none (textpart.go), and writes the header (header.go) and the parts,
