@@ -208,15 +208,15 @@ func (a *app) summary(p *progress, s *sender.Stats, rest plan.Rest, took time.Du
 }
 
 // several returns the servers, or nothing where there is only one: it has no lines of its own.
-func several(s *sender.Stats) []sender.ServerStats {
-	if len(s.Servers) == 1 {
+func several(s *sender.Stats) []sender.RouteStats {
+	if len(s.Routes) == 1 {
 		return nil
 	}
-	return s.Servers
+	return s.Routes
 }
 
 // leftOut says why nothing was sent over a server any more; "": it was used to the end.
-func leftOut(v sender.ServerStats) string {
+func leftOut(v sender.RouteStats) string {
 	if v.Out == nil {
 		return ""
 	}

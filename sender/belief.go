@@ -157,11 +157,11 @@ func (l *lane) disbelieve() {
 	b := &l.belief
 	first := b.run[0]
 	b.lost = true
-	l.retire(&StopError{
+	l.leaveOut(&StopError{
 		Reason: fmt.Sprintf("the server calls one recipient after the other dead, %d in a row, and takes nobody between them, so it is not believed: they stay queued, and none of them is on the suppression list. "+
 			"Find out whether it knows its users; if it does, these addresses are dead, and each further run tries them again until their attempts are used up", len(b.run)),
 		Err: errors.New(reply.Reply{Code: first.Code, Status: first.Status, Text: first.Text}.String()),
-	}, time.Time{}, l.engine.cancel)
+	}, time.Time{}, l.engine.stop)
 	l.endRun(false)
 }
 
@@ -175,6 +175,6 @@ func (l *lane) endBelief() {
 	case n < deadAtEnd && l.sent.Load() > 0:
 		l.endRun(true)
 	default:
-		l.Log.Info("recipients whom the server called dead are not put on the suppression list, as it is not known whether it knew anybody then", "recipients", n)
+		l.log.Info("recipients whom the server called dead are not put on the suppression list, as it is not known whether it knew anybody then", "recipients", n)
 	}
 }

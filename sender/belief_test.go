@@ -148,7 +148,7 @@ func TestBeliefInOneServer(t *testing.T) {
 			t.Error(err)
 		}
 		once(t, q, recipients, servers)
-		if out := o.Stats.Servers[1].Out; out == nil || !strings.Contains(out.Reason, "not believed") {
+		if out := o.Stats.Routes[1].Out; out == nil || !strings.Contains(out.Reason, "not believed") {
 			t.Errorf("left out: %v", out)
 		}
 		if listed := q.suppressed(t); len(listed) > 0 {

@@ -16,7 +16,7 @@ func BenchmarkRun(b *testing.B) {
 			q := newQueue(b, b.N, durability)
 			b.ReportAllocs()
 			b.ResetTimer()
-			if err := run(q, instant{}, setup{Options{Compose: compose}, Server{Connections: 10}}); err != nil {
+			if err := run(q, instant{}, setup{Options{Compose: compose}, Route{Connections: 10}}); err != nil {
 				b.Fatal(err)
 			}
 			b.StopTimer()

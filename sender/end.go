@@ -74,7 +74,7 @@ func (w *worker) lost(t *task) {
 
 // notBegun puts a message back whose begin was not recorded.
 func (w *worker) notBegun(t *task) {
-	w.lane.Log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
+	w.lane.log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
 	w.untried(t)
 }
 
@@ -91,7 +91,7 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	}
 	switch {
 	case out.State == store.Sent:
-		w.lane.works()
+		w.lane.noteSent()
 		w.lane.took(t.offered)
 	case verdict == reply.Throttle && scope == reply.Session && w.session != nil:
 		out.Due = now
@@ -100,13 +100,13 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 		pause, begun := w.lane.pace.Throttled(t.offered, now, int(stage), r.String())
 		out.Due = now.Add(pause)
 		if begun {
-			w.lane.Log.Info("the server throttles", "pause", pause, "reply", r.String())
+			w.lane.log.Info("the server throttles", "pause", pause, "reply", r.String())
 		}
 	case verdict == reply.Stop && (stage == reply.Mail || w.lane.refusals.Add(1) >= refusalsMost),
 		verdict == reply.Permanent && stage == reply.Mail && !(t.UTF8 && text.IsASCII(t.From)) && w.lane.refusals.Add(1) >= refusalsMost:
 		// At RCPT and later it takes several: one recipient's server may say what sounds like our relay's refusal. So it
 		// does where the sender or the size is refused for good, as that would fail the whole list.
-		w.lane.retire(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.engine.cancel)
+		w.lane.leaveOut(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(r.String())}, time.Time{}, w.engine.stop)
 	case out.State == store.Queued && stage == reply.Mail && (r.Code != 421 || w.carried == 0):
 		w.failed(&reply.Error{Stage: stage, Reply: r})
 	}
@@ -132,15 +132,6 @@ func (w *worker) answered(t *task, stage reply.Stage, r reply.Reply) {
 	w.settle(out)
 	w.lane.calledDead(t.To, out)
 	w.engine.unhold()
-}
-
-// unhold takes one off what is held, for which no outcome comes.
-func (e *engine) unhold() {
-	e.held.Add(-1)
-	select {
-	case e.settled <- struct{}{}:
-	default:
-	}
 }
 
 // settle hands an outcome to the recorder and to whoever watches.

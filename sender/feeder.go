@@ -9,94 +9,118 @@ import (
 	"mailblast/store"
 )
 
-// The feeder claims jobs, hands them to the workers, and keeps for later what may not go yet.
+// A feeder owns the schedule: it claims jobs, hands them to the workers, and keeps for later what may not go yet. Its fields belong to its
+// goroutine.
+type feeder struct {
+	engine    *engine
+	claimed   int       // jobs, in all
+	postponed int       // jobs of those that went back to the queue for a while
+	lastDue   time.Time // of those
+	fruitless bool      // the last claim brought nothing else
+}
 
-// feed owns the schedule. It returns when nothing more is to be handed out, with jobs closed.
-func (e *engine) feed() (err error) {
+const (
+	// fruitlessPause is between two claims that bring only jobs that are postponed.
+	fruitlessPause = 10 * time.Millisecond
+
+	// stuckAfter is how long nothing comes to an end, while others have nothing to do, until what a worker has in store for later
+	// is given to them.
+	stuckAfter = 250 * time.Millisecond
+)
+
+// feed returns when nothing more is to be handed out, with jobs closed.
+func (f *feeder) feed() (err error) {
+	e := f.engine
 	defer close(e.jobs)
 	defer func() {
-		e.domains.Clear(func(j store.Job) { e.takeBack([]store.Job{j}) })
+		e.domains.Clear(func(j store.Job) { f.takeBack(j) })
 		if err == nil && e.claim.Err() == nil && e.offering.Err() != nil {
-			err = e.finish()
+			err = f.finish()
 		}
 	}()
-	claimed := 0
 	for e.offering.Err() == nil {
 		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
 		e.domains.Behind(e.behind)
-		free, err := e.domains.Release(e.offering, e.hand)
+		free, err := e.domains.Release(e.offering, f.hand)
 		if err != nil {
 			return fmt.Errorf("limits of a domain: %w", err)
 		}
 		n := e.opt.Batch
 		if e.opt.Limit > 0 {
-			n = min(n, e.opt.Limit-claimed+int(e.returned.Load()))
+			n = min(n, e.opt.Limit-f.claimed+int(e.returned.Load()))
 		}
 		limited := n <= 0
 		if e.domains.Parked() >= e.opt.Batch {
-			e.domains.Postpone(time.Now(), e.opt.Batch, e.upSince(), e.waiting(), e.putAside)
+			e.domains.Postpone(time.Now(), e.opt.Batch, e.connectedSince(), e.waiting(), f.postpone)
 		}
-		full := e.domains.Parked()+e.pinned() >= e.opt.Batch
-		if n = min(n, e.opt.Batch-e.domains.Parked()-e.pinned()); e.hasty {
-			n = 0
-		}
+		room := e.opt.Batch - e.domains.Parked() - e.pinned()
 		var jobs []store.Job
-		if n > 0 {
-			err = e.stubbornly(e.claim, func() (again bool, err error) {
-				jobs, err = e.queue.Claim(e.claim, store.Want{N: n, Route: e.onlyRoute()})
-				return store.Transient(err), err
-			})
-			if err != nil && e.claim.Err() != nil {
+		if n = min(n, room); n > 0 && !f.fruitless {
+			if jobs, err = f.claim(n); err != nil && e.claim.Err() != nil {
 				return nil
-			}
-			if err != nil {
+			} else if err != nil {
 				return fmt.Errorf("claim: %w", err)
 			}
 		}
-		if len(jobs) == 0 {
-			more, err := e.idle(held, free, limited, full)
-			if err != nil || !more {
-				return err
-			}
-			continue
+		more := false
+		if len(jobs) > 0 {
+			more, err = f.place(jobs)
+		} else {
+			more, err = f.idle(held, free, limited, room <= 0)
 		}
-		claimed += len(jobs)
-		e.held.Add(int64(len(jobs)))
-		asides := e.asides
-		for i, j := range jobs {
-			admission, due, err := e.domains.Place(e.offering, j.Domain, j)
-			switch {
-			case err != nil:
-				e.takeBack(jobs[i:])
-				return fmt.Errorf("limits of a domain: %w", err)
-			case admission == pace.Postponed:
-				e.putAside(j, due)
-			case admission == pace.Admitted && !e.hand(j):
-				e.takeBack(jobs[i+1:])
-				return nil
-			}
+		if err != nil || !more {
+			return err
 		}
-		e.hasty = e.asides-asides == len(jobs)
 	}
 	return nil
 }
 
-// asidePause is between two claims that bring only rows that are put aside.
-const asidePause = 10 * time.Millisecond
+func (f *feeder) claim(n int) (jobs []store.Job, err error) {
+	err = f.engine.retry(f.engine.claim, func() (again bool, err error) {
+		jobs, err = f.engine.queue.Claim(f.engine.claim, store.Want{N: n, Route: f.engine.onlyRoute()})
+		return store.Transient(err), err
+	})
+	return jobs, err
+}
 
-// putAside gives a job of a slow domain, or one that is pinned to a slow server, back to the queue for a while.
-func (e *engine) putAside(j store.Job, due time.Time) {
-	if due.After(e.aside) {
-		e.aside = due
+// place hands claimed jobs to the workers, or keeps them for later. It reports false when there are to be no more.
+func (f *feeder) place(jobs []store.Job) (more bool, err error) {
+	e := f.engine
+	f.claimed += len(jobs)
+	e.held.Add(int64(len(jobs)))
+	before := f.postponed
+	for i, j := range jobs {
+		admission, due, err := e.domains.Place(e.offering, j.Domain, j)
+		switch {
+		case err != nil:
+			f.takeBack(jobs[i:]...)
+			return false, fmt.Errorf("limits of a domain: %w", err)
+		case admission == pace.Postponed:
+			f.postpone(j, due)
+		case admission == pace.Admitted && !f.hand(j):
+			f.takeBack(jobs[i+1:]...)
+			return false, nil
+		}
 	}
-	e.asides++
-	e.returned.Add(1)
-	e.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
+	f.fruitless = f.postponed-before == len(jobs)
+	return true, nil
+}
+
+// postpone gives a job of a slow domain, or one that is pinned to a slow server, back to the queue for a while.
+func (f *feeder) postpone(j store.Job, due time.Time) {
+	if due.After(f.lastDue) {
+		f.lastDue = due
+	}
+	f.postponed++
+	f.engine.returned.Add(1)
+	f.engine.recorder.finish(store.Outcome{Job: j, State: store.Queued, Due: due})
 }
 
 // hand gives an admitted job to the workers; false: it was put back, as there are to be no more.
-func (e *engine) hand(j store.Job) bool {
-	if j.Pin != "" && !e.goesAnywhere(j) {
+func (f *feeder) hand(j store.Job) bool {
+	e := f.engine
+	if j.Pin != "" && j.Pin != e.onlyRoute() {
+		f.handPinned(j)
 		return true
 	}
 	select {
@@ -109,16 +133,17 @@ func (e *engine) hand(j store.Job) bool {
 }
 
 // takeBack returns jobs that were not admitted.
-func (e *engine) takeBack(jobs []store.Job) {
+func (f *feeder) takeBack(jobs ...store.Job) {
 	for _, j := range jobs {
-		e.returned.Add(1)
-		e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
+		f.engine.returned.Add(1)
+		f.engine.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 	}
 }
 
 // finish takes back what no worker has taken, and waits for what may still be offered. It returns why that is all.
-func (e *engine) finish() error {
-	e.releasePinned(e.putBack)
+func (f *feeder) finish() error {
+	e := f.engine
+	e.returnPinned(e.putBack)
 	for e.held.Load() > 0 {
 		select {
 		case j := <-e.jobs:
@@ -133,7 +158,8 @@ func (e *engine) finish() error {
 
 // idle waits until there may be something to claim, or something parked is free, or with limited, until a job comes back untried. It reports false
 // when there is nothing to wait for.
-func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool, err error) {
+func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool, err error) {
+	e := f.engine
 	counts, due, err := e.queue.Pending(e.claim)
 	if err != nil {
 		if e.claim.Err() != nil {
@@ -142,34 +168,32 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 		return false, fmt.Errorf("look for what is due: %w", err)
 	}
 	wait := time.Until(due)
-	worth := counts.Queued > 0 && (wait <= e.opt.Wait || time.Now().Before(e.aside))
+	worth := counts.Queued > 0 && (wait <= e.opt.Wait || time.Now().Before(f.lastDue))
 	if held == 0 && !worth {
 		return false, nil
 	}
 	if held == 0 && limited {
 		return false, &StopError{Reason: fmt.Sprintf("the limit of %d messages for this run is reached", e.opt.Limit)}
 	}
-	var timer <-chan time.Time
+	var timer, freed, stuck <-chan time.Time
 	switch {
 	case limited:
-	case e.hasty:
-		timer, e.hasty = time.After(asidePause), false
+	case f.fruitless:
+		timer, f.fruitless = time.After(fruitlessPause), false
 	case full: // the look at what is stuck makes room, or something comes to an end
 	case worth:
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
-	var freed <-chan time.Time
 	if !free.IsZero() {
 		freed = time.After(max(time.Until(free), time.Millisecond))
 	}
-	var stuck <-chan time.Time
 	if held > 0 {
 		ticker := time.NewTicker(stuckAfter)
 		defer ticker.Stop()
 		stuck = ticker.C
 	}
-	e.recorder.hurried(true)
-	defer e.recorder.hurried(false)
+	e.recorder.urgent(true)
+	defer e.recorder.urgent(false)
 	for {
 		select {
 		case <-timer:
@@ -177,11 +201,7 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 		case <-e.settled:
 		case <-e.offering.Done():
 		case <-stuck:
-			returned := e.releasePinned(e.pinAside) // others of their domains may wait for them
-			for _, w := range e.workers {
-				returned = w.returnUpcoming() || returned
-			}
-			if !returned && e.domains.Parked() == 0 { // some of what is parked may go now, or has to make room
+			if !f.unstick() && e.domains.Parked() == 0 { // some of what is parked may go now, or has to make room
 				continue
 			}
 		}
@@ -189,12 +209,17 @@ func (e *engine) idle(held int64, free time.Time, limited, full bool) (more bool
 	}
 }
 
-// stuckAfter is how long nothing comes to an end, while others have nothing to do, until what a worker has in store for later
-// is given to them.
-const stuckAfter = 250 * time.Millisecond
+// unstick takes back what waits for workers that are busy, as others of the same domains may wait for it. It reports whether there was anything.
+func (f *feeder) unstick() (any bool) {
+	any = f.engine.returnPinned(f.postponePinned)
+	for _, w := range f.engine.workers {
+		any = w.returnUpcoming() || any
+	}
+	return any
+}
 
-// upSince is since when there are sessions; zero: there are none.
-func (e *engine) upSince() (t time.Time) {
+// connectedSince is since when there are sessions; zero: there are none.
+func (e *engine) connectedSince() (t time.Time) {
 	if first := e.firstUp.Load(); first != nil && e.opt.Stats.Connections.Load() > 0 {
 		t = *first
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 // several are servers with names a, b, c…, each with so many connections.
-func several(connections int, all ...*server) []Server {
-	var servers []Server
+func several(connections int, all ...*server) []Route {
+	var servers []Route
 	for i, s := range all {
-		servers = append(servers, Server{Name: string(rune('a' + i)), Transport: s, Connections: connections})
+		servers = append(servers, Route{Name: string(rune('a' + i)), Transport: s, Connections: connections})
 	}
 	return servers
 }
@@ -31,7 +31,7 @@ func (s *server) took() (n int) {
 }
 
 // once asserts that everybody got one message, over the server that the row names.
-func once(t *testing.T, q *queue, recipients int, servers []Server) {
+func once(t *testing.T, q *queue, recipients int, servers []Route) {
 	t.Helper()
 	rows := q.rows(t, store.Sent)
 	if len(rows) != recipients {
@@ -64,26 +64,26 @@ func TestOneServerFails(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		spoil  func(bad *Server, s *server, q *queue)
+		spoil  func(bad *Route, s *server, q *queue)
 		takes  int    // what the bad server takes at most
 		out    string // why it is left out in the end
 		atMost time.Duration
 	}{
-		{"down", func(_ *Server, s *server, _ *queue) { s.dials = []error{down} }, 0, "", 30 * time.Second},
-		{"refuses the password", func(_ *Server, s *server, _ *queue) { s.dials = []error{final} }, 0, "the server cannot be used", 3 * time.Second},
-		{"throttles for ever", func(_ *Server, s *server, _ *queue) {
+		{"down", func(_ *Route, s *server, _ *queue) { s.dials = []error{down} }, 0, "", 30 * time.Second},
+		{"refuses the password", func(_ *Route, s *server, _ *queue) { s.dials = []error{final} }, 0, "the server cannot be used", 3 * time.Second},
+		{"throttles for ever", func(_ *Route, s *server, _ *queue) {
 			s.scripts = all("rcpt 454 4.7.0 Throttling failure: faster than the account may send.")
 		}, 0, "", 10 * time.Second},
-		{"slow by its limit", func(bad *Server, _ *server, q *queue) {
+		{"slow by its limit", func(bad *Route, _ *server, q *queue) {
 			bad.Limits = limits{q.second, store.Allowance{Rates: []store.Rate{{N: 1, Per: time.Minute}}}}
 		}, 2, "", 10 * time.Second},
-		{"out of quota", func(bad *Server, _ *server, q *queue) {
+		{"out of quota", func(bad *Route, _ *server, q *queue) {
 			bad.Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 7, Per: 24 * time.Hour}}}}
 		}, 7, "the quota of 7 messages in 24 hours is used up", 10 * time.Second},
-		{"says that its quota is used up", func(_ *Server, s *server, _ *queue) {
+		{"says that its quota is used up", func(_ *Route, s *server, _ *queue) {
 			s.scripts = all("mail 454 4.7.0 Throttling failure: Daily message quota exceeded.")
 		}, 0, "the server refuses the messages", 10 * time.Second},
-		{"refuses the sender", func(_ *Server, s *server, _ *queue) { s.scripts = all("mail 550 5.7.1 Sender address not verified") }, 0, "", 10 * time.Second},
+		{"refuses the sender", func(_ *Route, s *server, _ *queue) { s.scripts = all("mail 550 5.7.1 Sender address not verified") }, 0, "", 10 * time.Second},
 	} {
 		for _, weight := range []int{0, 1} {
 			t.Run(fmt.Sprint(c.name, ", weight ", weight), func(t *testing.T) {
@@ -109,11 +109,11 @@ func TestOneServerFails(t *testing.T) {
 					if n := bad.took(); n > c.takes {
 						t.Errorf("it took %d messages", n)
 					}
-					if out := o.Stats.Servers[1].Out; c.out != "" && (out == nil || !strings.Contains(out.Error(), c.out)) {
+					if out := o.Stats.Routes[1].Out; c.out != "" && (out == nil || !strings.Contains(out.Error(), c.out)) {
 						t.Errorf("it is left out: %v", out)
 					}
-					if o.Stats.Servers[0].Out != nil || o.Stats.Servers[2].Out != nil {
-						t.Errorf("others are left out: %+v", o.Stats.Servers)
+					if o.Stats.Routes[0].Out != nil || o.Stats.Routes[2].Out != nil {
+						t.Errorf("others are left out: %+v", o.Stats.Routes)
 					}
 					once(t, q, recipients, servers)
 				})
@@ -136,7 +136,7 @@ func TestServerHangs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := newQueue(t, 100, "process")
 			servers := several(3, newServer(t, nil, nil))
-			servers = append(servers, Server{Name: "hangs", Transport: hanging{}, Connections: 3, Weight: weight})
+			servers = append(servers, Route{Name: "hangs", Transport: hanging{}, Connections: 3, Weight: weight})
 			servers[0].Weight = weight
 			start := time.Now()
 			if err := Run(context.Background(), context.Background(), q, servers, options(0).Options); err != nil {
@@ -168,8 +168,8 @@ func TestServerComesBack(t *testing.T) {
 		if err := Run(context.Background(), context.Background(), q, servers, o); err != nil {
 			t.Fatal(err)
 		}
-		if bad.took() == 0 || o.Stats.Servers[0].Out != nil {
-			t.Errorf("it took %d, and is left out: %v", bad.took(), o.Stats.Servers[0].Out)
+		if bad.took() == 0 || o.Stats.Routes[0].Out != nil {
+			t.Errorf("it took %d, and is left out: %v", bad.took(), o.Stats.Routes[0].Out)
 		}
 		once(t, q, recipients, servers)
 	})
@@ -284,7 +284,7 @@ func TestLearned(t *testing.T) {
 		servers[0].Limits = spreadOut(store.Rate{N: 50, Per: time.Second})
 		start := time.Now()
 		var told []time.Duration
-		servers[0].Learned = func(_ context.Context, s ServerStats) error {
+		servers[0].Learned = func(_ context.Context, s RouteStats) error {
 			told = append(told, time.Since(start))
 			if s.Window != 2 || s.Name != "a" {
 				t.Errorf("got %+v", s)
@@ -298,7 +298,7 @@ func TestLearned(t *testing.T) {
 			t.Fatal(err)
 		}
 		once(t, q, 1000, servers)
-		if len(told) != 2 || told[0] > 2*tellPoll || told[1]-told[0] != tellPause {
+		if len(told) != 2 || told[0] > 2*learnedPoll || told[1]-told[0] != learnedPause {
 			t.Errorf("told after %v", told)
 		}
 	})

@@ -169,8 +169,8 @@ func TestFewConnections(t *testing.T) {
 			if err := run(q, s, o); err != nil {
 				t.Fatal(err)
 			}
-			if o.Stats.Servers[0].Window != 3 {
-				t.Errorf("found a window of %d", o.Stats.Servers[0].Window)
+			if o.Stats.Routes[0].Window != 3 {
+				t.Errorf("found a window of %d", o.Stats.Routes[0].Window)
 			}
 			if s.turnedAway > 12 {
 				t.Errorf("%d connections were turned away", s.turnedAway)

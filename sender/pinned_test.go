@@ -20,34 +20,34 @@ func TestPinned(t *testing.T) {
 	final := &reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("wrong password")}
 	for _, c := range []struct {
 		name  string
-		spoil func(all []Server, q *queue) []Server
+		spoil func(all []Route, q *queue) []Route
 		stays string // the reason for which they stay in the queue; "": they are sent to
 	}{
-		{"well", func(all []Server, _ *queue) []Server { return all }, ""},
-		{"the only one", func(all []Server, _ *queue) []Server { return all[:1] }, ""},
-		{"slow by its limit", func(all []Server, _ *queue) []Server {
+		{"well", func(all []Route, _ *queue) []Route { return all }, ""},
+		{"the only one", func(all []Route, _ *queue) []Route { return all[:1] }, ""},
+		{"slow by its limit", func(all []Route, _ *queue) []Route {
 			all[0].Limits = spreadOut(store.Rate{N: 1, Per: 20 * time.Second})
 			return all
 		}, ""},
-		{"throttles", func(all []Server, _ *queue) []Server {
+		{"throttles", func(all []Route, _ *queue) []Route {
 			s := all[0].Transport.(*server)
 			for n := range doubtful {
 				s.scripts[address(n)] = []string{"mail 454 4.7.0 Throttling failure: faster than the account may send.", "rcpt 450 4.2.0 greylisted", "dot 250 ok"}
 			}
 			return all
 		}, ""},
-		{"loses connections", func(all []Server, _ *queue) []Server {
+		{"loses connections", func(all []Route, _ *queue) []Route {
 			s := all[0].Transport.(*server)
 			for n := range doubtful {
 				s.scripts[address(n)] = []string{"lost mail", "lost content", "dot 250 ok"}
 			}
 			return all
 		}, ""},
-		{"removed", func(all []Server, _ *queue) []Server { return all[1:2] }, "server a is not among the campaign's servers"},
-		{"renamed", func(all []Server, _ *queue) []Server { all[0].Name = "z"; return all }, "server a is not among the campaign's servers"},
-		{"down", func(all []Server, _ *queue) []Server { all[0].Transport.(*server).dials = []error{down}; return all }, "server a is left out: the server cannot be reached"},
-		{"refuses the password", func(all []Server, _ *queue) []Server { all[0].Transport.(*server).dials = []error{final}; return all }, "server a is left out: the server cannot be used"},
-		{"out of quota", func(all []Server, q *queue) []Server {
+		{"removed", func(all []Route, _ *queue) []Route { return all[1:2] }, "server a is not among the campaign's servers"},
+		{"renamed", func(all []Route, _ *queue) []Route { all[0].Name = "z"; return all }, "server a is not among the campaign's servers"},
+		{"down", func(all []Route, _ *queue) []Route { all[0].Transport.(*server).dials = []error{down}; return all }, "server a is left out: the server cannot be reached"},
+		{"refuses the password", func(all []Route, _ *queue) []Route { all[0].Transport.(*server).dials = []error{final}; return all }, "server a is left out: the server cannot be used"},
+		{"out of quota", func(all []Route, q *queue) []Route {
 			all[0].Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 1, Per: 24 * time.Hour}}}}
 			if g, err := all[0].Limits.Reserve(t.Context(), 1); g.N != 1 || err != nil {
 				t.Errorf("%+v, %v", g, err)

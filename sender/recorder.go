@@ -1,14 +1,12 @@
 package sender
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"mailblast/sender/pace"
 	"mailblast/store"
 )
 
@@ -19,7 +17,7 @@ type recorder struct {
 	mu     sync.Mutex
 	next   group // what gathers
 	ended  bool
-	hurry  bool          // nobody has anything to do but wait for what is recorded
+	hurry  bool          // the feeder waits for what is recorded
 	wake   chan struct{} // there is something in next, or enough
 	took   time.Duration // the last transaction; touched only by run
 	slow   atomic.Bool   // it took longer than most messages do
@@ -48,7 +46,7 @@ func (r *recorder) begin(tasks ...*task) {
 		r.next.waiting = append(r.next.waiting, t.kept)
 	}
 	r.next.asking++
-	r.signal(r.next.asking == 1 || r.enough())
+	r.signal(r.next.asking == 1 || r.allWait())
 }
 
 // finish records what became of a job.
@@ -58,8 +56,8 @@ func (r *recorder) finish(o store.Outcome) {
 	r.signal(len(r.next.finishes) == 1 || len(r.next.finishes) >= finishesMost)
 }
 
-// hurried says whether outcomes are written at once, as the feeder waits for them, or with begins.
-func (r *recorder) hurried(yes bool) {
+// urgent says whether outcomes are written at once, as the feeder waits for them, or with begins.
+func (r *recorder) urgent(yes bool) {
 	r.mu.Lock()
 	r.hurry = yes
 	r.signal(yes)
@@ -83,8 +81,8 @@ func (r *recorder) signal(reason bool) {
 	}
 }
 
-// enough says that all connections wait, so that nobody else will come. The caller has the lock.
-func (r *recorder) enough() bool {
+// allWait says that all connections wait for begins, so that nobody else will come. The caller holds mu.
+func (r *recorder) allWait() bool {
 	return int64(r.next.asking) >= max(r.engine.opt.Stats.Connections.Load(), 1)
 }
 
@@ -128,12 +126,12 @@ func (r *recorder) gather() bool {
 	begun := false
 	for {
 		r.mu.Lock()
-		begins, finishes, enough, hurry, ended := len(r.next.begins), len(r.next.finishes), r.enough(), r.hurry, r.ended
+		begins, finishes, allWait, hurry, ended := len(r.next.begins), len(r.next.finishes), r.allWait(), r.hurry, r.ended
 		r.mu.Unlock()
 		switch {
 		case ended:
 			return begins+finishes > 0
-		case begins > 0 && (enough || r.took == 0), begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
+		case begins > 0 && (allWait || r.took == 0), begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
 			return true
 		case begins > 0 && !begun:
 			begun = true
@@ -166,7 +164,7 @@ func (r *recorder) write(g *group) {
 		}
 		if r.failed == nil {
 			r.failed = fmt.Errorf("the queue cannot be written, so nothing more is sent: %w", err)
-			r.engine.cancel(errors.New("the queue cannot be written"))
+			r.engine.stop(errors.New("the queue cannot be written"))
 		}
 	}
 	// Jobs that another process took over are rare; one list is the other without them.
@@ -188,7 +186,7 @@ func (r *recorder) write(g *group) {
 
 // record is one transaction, tried again for half a minute.
 func (r *recorder) record(g *group) (kept []store.Job, err error) {
-	err = r.engine.stubbornly(r.engine.work, func() (again bool, err error) {
+	err = r.engine.retry(r.engine.work, func() (again bool, err error) {
 		start := time.Now()
 		kept, err = r.engine.queue.Record(r.engine.work, g.begins, g.finishes)
 		r.took = time.Since(start)
@@ -196,16 +194,4 @@ func (r *recorder) record(g *group) (kept []store.Job, err error) {
 		return true, err
 	})
 	return kept, err
-}
-
-// stubbornly writes to the queue, again and again for half a minute if that may help, unless ctx ends: a disk may be full for a moment.
-func (e *engine) stubbornly(ctx context.Context, write func() (again bool, err error)) error {
-	for try := 0; ; try++ {
-		again, err := write()
-		if err == nil || !again || try == 5 || ctx.Err() != nil {
-			return err
-		}
-		e.opt.Log.Warn("the queue cannot be written, trying again", "error", err)
-		_ = pace.Sleep(ctx, time.Second<<try, nil)
-	}
 }

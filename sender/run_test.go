@@ -10,20 +10,20 @@ import (
 	"mailblast/store"
 )
 
-// A setup is a run's options, and its only server.
+// A setup is a run's options, and its only route.
 type setup struct {
 	Options
-	Server
+	Route
 }
 
 // options are a small run's.
 func options(connections int) setup {
-	return setup{Options{Batch: 5, Compose: compose}, Server{Name: "fake:25", Connections: connections}}
+	return setup{Options{Batch: 5, Compose: compose}, Route{Name: "fake:25", Connections: connections}}
 }
 
 func (o setup) run(work, claim context.Context, q Queue, t Transport) error {
 	o.Transport = t
-	return Run(work, claim, q, []Server{o.Server}, o.Options)
+	return Run(work, claim, q, []Route{o.Route}, o.Options)
 }
 
 // run is Run with nobody to stop it.

@@ -7,8 +7,8 @@
 // into its next transaction. No message's last byte leaves before the recorder has answered that its begin is
 // durable.
 //
-// Each server has a lane of its own: its workers, its speed and its troubles. One that cannot be used is left out, and the others
-// take the messages; when none is left the run stops.
+// A run sends over one route or several: a server, with its limits. Each has a lane of its own: its workers, its speed and its troubles. One that
+// cannot be used is left out, and the others take the messages; when none is left the run stops.
 //
 // Stopping goes the same way: the feeder claims no more, the workers finish what they hold, the recorder writes it down,
 // and what was claimed and not begun goes back to the queue.
@@ -16,10 +16,8 @@ package sender
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,8 +79,8 @@ type Options struct {
 type Stats struct {
 	Sent, Failed, Deferred, InDoubt, Connections atomic.Int64
 
-	// What was found out about the servers, in the order in which they were given, when Run has returned.
-	Servers []ServerStats
+	// What was found out about each route, in their order, when Run has returned.
+	Routes []RouteStats
 }
 
 // A StopError is why Run stopped although recipients are queued that could have been tried.
@@ -101,84 +99,45 @@ func (e *StopError) Error() string {
 
 func (e *StopError) Unwrap() error { return e.Err }
 
-// Run drains q over the servers, of which there is at least one, until nothing is left that is due within o.Wait. It returns nil then; a
+// Run drains q over the routes, of which there is at least one, until nothing is left that is due within o.Wait. It returns nil then; a
 // *StopError when no server can be used, or when claim ended or o.Limit was reached before that; any other error when the queue cannot be
 // written.
 //
 // Two contexts: when claim ends, no further message is begun, and those under way are finished. When work ends too,
 // connections are cut, and messages whose reply is awaited are in doubt. What happened is written down even then.
-func Run(work, claim context.Context, q Queue, servers []Server, o Options) error {
+func Run(work, claim context.Context, q Queue, routes []Route, o Options) error {
 	o = o.withDefaults()
-	claim, cancel := context.WithCancelCause(claim)
-	defer cancel(nil)
-	defer context.AfterFunc(work, func() { cancel(context.Cause(work)) })()
-	e := &engine{
-		opt: o, queue: q, work: work, claim: claim, cancel: cancel,
-		settled: make(chan struct{}, 1), turns: turns{changed: make(chan struct{})}, stranded: map[string]string{},
-	}
-	e.domains = pace.NewDomains[store.Job](o.PerDomain, o.DomainLimits, func() int { return int(o.Stats.Connections.Load()) })
-	e.offering, e.enough = context.WithCancelCause(claim)
-	defer e.enough(nil)
-	e.recorder = newRecorder(e)
-
-	for _, s := range servers {
-		l := newLane(e, s, len(servers) > 1)
-		e.lanes = append(e.lanes, l)
-		if len(servers) > 1 {
-			l.Log = l.Log.With("server", l.route.Name)
-			l.pinned = make(chan store.Job, max(1, o.Batch/2/len(servers)))
-		}
-		for range l.route.Connections {
-			e.workers = append(e.workers, &worker{lane: l, engine: e, compose: composers(l)})
-		}
-	}
-	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and those
-	// of a slow domain that go back to the queue at that moment.
-	e.jobs = make(chan store.Job, max(1, o.Batch-len(e.workers)))
-
-	var recording, working, telling sync.WaitGroup
-	recording.Go(e.recorder.run)
-	learning, learned := context.WithCancel(work)
-	defer learned()
+	claim, stop := context.WithCancelCause(claim)
+	defer stop(nil)
+	defer context.AfterFunc(work, func() { stop(context.Cause(work)) })()
+	e := newEngine(work, claim, stop, q, routes, o)
+	defer e.stopOffers(nil)
+	err := e.drain()
 	for _, l := range e.lanes {
-		if l.route.Learned != nil {
-			telling.Go(func() { l.tell(learning) })
-		}
+		o.Stats.Routes = append(o.Stats.Routes, l.stats())
 	}
-	for _, w := range e.workers {
-		working.Go(w.run)
-	}
-	err := e.feed()
-	if cause := context.Cause(claim); err == nil && cause != nil {
-		err = stopped(cause)
-	}
-	if err == nil {
-		err = e.waitFor()
-	}
-	cancel(nil) // a worker that waits for a better moment has nothing to wait for
-	working.Wait()
-	learned()
-	telling.Wait()
-	e.release()
-	for _, l := range e.lanes {
-		l.endBelief()
-	}
-	e.recorder.end()
-	recording.Wait()
-	var returned error
-	for _, l := range e.lanes {
-		o.Stats.Servers = append(o.Stats.Servers, l.stats())
-		returned = errors.Join(returned, l.pace.End(context.WithoutCancel(work)))
-	}
-	returned = errors.Join(returned, e.domains.End(context.WithoutCancel(work)))
-	if fatal := e.recorder.failed; fatal != nil {
-		return fatal
-	}
-	if err == nil && returned != nil {
-		return fmt.Errorf("give back what was not used of the limits: %w", returned)
+	if returned := e.returnGrants(context.WithoutCancel(work)); err == nil {
+		err = returned
 	}
 	return err
 }
+
+// Goroutines and locks of a run. Run starts these goroutines, and returns after the last of them has ended:
+//
+//	feeder    Run's own: claims, and hands out by e.jobs. It ends when nothing is left to hand out, or claim has ended, and closes e.jobs
+//	worker    one for each connection: owns its session. It ends when it holds nothing and e.jobs is closed and empty or claim has ended, or
+//	          when its server is left out until the run ends
+//	recorder  one: owns the queue's begins and finishes. It ends when the workers have ended and everything is written
+//	reporter  one for each route that wants to know what was learned. It ends after the workers
+//
+// Besides, when work ends, context.AfterFunc ends claim and closes the sessions, each from a goroutine of its own which does nothing else.
+//
+// Locks. Whoever holds one may take only those that stand behind it, and none is held while waiting for a disk, a server or a channel, but for
+// Grants.mu, which is held while the queue grants messages:
+//
+//	belief.mu, turns.mu, lanesMu                 of the lanes; recorder.mu and those of pace may follow
+//	Domains.mu, Grants.mu, Limiter.mu, Window.mu of pace; recorder.mu may follow Domains.mu
+//	recorder.mu
 
 // composers are as many as there are messages at a time that are composed and not sent.
 func composers(l *lane) []Compose {
@@ -212,62 +171,4 @@ func (o Options) withDefaults() Options {
 		o.Stats = &Stats{}
 	}
 	return o
-}
-
-// An engine is one run. The fields are set before the goroutines start, or are safe for all of them.
-type engine struct {
-	opt         Options
-	queue       Queue
-	work, claim context.Context
-	cancel      context.CancelCauseFunc   // ends claim, with the reason
-	offering    context.Context           // ends with claim, or when no more may be offered; what has leave goes on
-	enough      context.CancelCauseFunc   // ends offering, with the reason
-	jobs        chan store.Job            // from the feeder to the workers; closed by the feeder
-	settled     chan struct{}             // signals that outcomes were recorded, or that something parked may go
-	held        atomic.Int64              // jobs claimed whose outcome is not recorded yet
-	returned    atomic.Int64              // jobs put back untried
-	firstUp     atomic.Pointer[time.Time] // since when there are sessions, if there are
-	domains     *pace.Domains[store.Job]
-	aside       time.Time         // when the last of what was put aside is due,
-	asides      int               // how many were,
-	hasty       bool              // and whether the last claim brought nothing else; touched by the feeder only, all three
-	stranded    map[string]string // why recipients wait for a server, by its name; guarded by lanesMu
-	recorder    *recorder
-	lanes       []*lane
-	lanesMu     sync.Mutex
-	turns       turns
-	workers     []*worker // of all lanes
-}
-
-// stopped is the error for why no more was claimed.
-func stopped(cause error) error {
-	if s, ok := cause.(*StopError); ok {
-		return s
-	}
-	return &StopError{Reason: cause.Error(), Err: cause}
-}
-
-// release gives back what was handed out and not taken. The workers have ended.
-func (e *engine) release() {
-	for j := range e.jobs {
-		e.putBack(j)
-	}
-	e.releasePinned(e.putBack)
-}
-
-// done notes that the workers have one job less, as pace.Domains.Done does, and wakes the feeder if it has another one for that.
-func (e *engine) done(j store.Job, by pace.ServiceTime, answered bool, use pace.Use) {
-	if e.domains.Done(j.Domain, by, answered, use) {
-		select {
-		case e.settled <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// putBack returns a job as if it had not been claimed: nothing of it was sent, the attempt does not count.
-func (e *engine) putBack(j store.Job) {
-	e.done(j, pace.ServiceTime{}, false, pace.Untried)
-	e.returned.Add(1)
-	e.recorder.finish(store.Outcome{Job: j, State: store.Queued})
 }

@@ -81,7 +81,7 @@ func (w *worker) stayOut(until time.Time) bool {
 	for out := true; out; {
 		select {
 		case j := <-w.lane.pinned:
-			if !w.lane.leaves(j) {
+			if !w.lane.keepPinnedIfOut(j) {
 				w.engine.putBack(j)
 			}
 		case <-over:
@@ -91,7 +91,7 @@ func (w *worker) stayOut(until time.Time) bool {
 		}
 	}
 	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
-	w.lane.comeBack(time.Now())
+	w.lane.readmit(time.Now())
 	return true
 }
 
@@ -109,11 +109,11 @@ func (w *worker) refused(err error) bool {
 	w.inside = false
 	now := time.Now()
 	if w.lane.window.Refuse(now); w.lane.up.Load() > 0 {
-		w.lane.Log.Info("the server lets in no more connections", "open", w.lane.up.Load(), "reply", e.Reply.String())
+		w.lane.log.Info("the server lets in no more connections", "open", w.lane.up.Load(), "reply", e.Reply.String())
 		return true
 	}
 	if pause, begun := w.lane.pace.Throttled(now, now, int(e.Stage), e.Reply.String()); begun {
-		w.lane.Log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
+		w.lane.log.Info("the server throttles", "pause", pause, "reply", e.Reply.String())
 	}
 	return true
 }
@@ -125,7 +125,7 @@ func (w *worker) failed(err error) {
 		w.sentBefore = w.lane.sent.Load()
 	}
 	w.failures++
-	w.lane.trouble()
+	w.lane.noteTrouble()
 	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
 		w.hangUp()
 	}
@@ -133,17 +133,17 @@ func (w *worker) failed(err error) {
 	if errors.As(err, &e) && e.Final {
 		// Some servers say 5xx to one connection too many; the others go on.
 		if verdict, _ := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
-			w.lane.retire(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.engine.cancel)
+			w.lane.leaveOut(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.engine.stop)
 			return
 		}
 	}
 	if w.failures >= failuresMost && w.lane.sent.Load() == w.sentBefore && (w.session != nil || w.lane.up.Load() == 0) {
-		w.lane.retire(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.engine.cancel)
+		w.lane.leaveOut(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.engine.stop)
 		return
 	}
 	// What happens to all workers at once is said once.
 	if n := int64(w.failures); n > w.lane.warned.Swap(max(n, w.lane.warned.Load())) {
-		w.lane.Log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
+		w.lane.log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
 	}
 }
 
@@ -159,10 +159,10 @@ func (w *worker) tooMuch(r reply.Reply) {
 	}
 	if w.ended >= perSessionMin { // those that are under way were not taken yet
 		w.lane.perSession.Store(int64(w.ended))
-		w.lane.Log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
+		w.lane.log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
 		return
 	}
 	w.inside = false
 	w.lane.window.Refuse(time.Now())
-	w.lane.Log.Info("the server wants fewer connections", "reply", r.String())
+	w.lane.log.Info("the server wants fewer connections", "reply", r.String())
 }

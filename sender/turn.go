@@ -20,9 +20,9 @@ type turns struct {
 type turn struct {
 	taken   float64   // messages, divided by the weight
 	last    time.Time // one was taken; zero: never, or there was trouble since
-	hungry  int       // workers that have nothing to do
-	waiting int       // workers that wait for the limits
-	idle    bool      // it could not take its part lately
+	idle    int       // workers that have nothing to do
+	limited int       // workers that wait for the limits
+	absent  bool      // it could not take its part lately
 }
 
 const (
@@ -32,18 +32,18 @@ const (
 	turnPatience = time.Second
 )
 
-// takes reports whether the lane takes its part. The caller holds turns.mu.
-func (l *lane) takes(now time.Time) bool {
+// takesPart reports whether the lane takes its part of the messages. The caller holds turns.mu.
+func (l *lane) takesPart(now time.Time) bool {
 	t := &l.turn
-	if _, out := l.out(); out || t.waiting > 0 {
+	if _, out := l.out(); out || t.limited > 0 {
 		return false
 	}
-	return t.hungry > 0 || now.Sub(t.last) < turnPatience
+	return t.idle > 0 || now.Sub(t.last) < turnPatience
 }
 
-// myTurn takes a turn, if it is the lane's.
-func (l *lane) myTurn(now time.Time) bool {
-	if l.route.Weight == 0 || !l.engine.isOneOfSeveral() {
+// takeTurn takes a turn, if it is the lane's.
+func (l *lane) takeTurn(now time.Time) bool {
+	if l.route.Weight == 0 || !l.engine.severalRoutes() {
 		return true
 	}
 	l.engine.turns.mu.Lock()
@@ -54,27 +54,27 @@ func (l *lane) myTurn(now time.Time) bool {
 		if other == l {
 			continue
 		}
-		if !other.takes(now) {
-			other.turn.idle = true
-		} else if !other.turn.idle && (!others || other.turn.taken < least) {
+		if !other.takesPart(now) {
+			other.turn.absent = true
+		} else if !other.turn.absent && (!others || other.turn.taken < least) {
 			least, others = other.turn.taken, true
 		}
 	}
-	if others && l.turn.idle {
+	if others && l.turn.absent {
 		l.turn.taken = max(l.turn.taken, least)
 	}
 	if others && l.turn.taken+part > least+turnsAhead*part {
 		return false
 	}
-	l.turn.idle, l.turn.last = false, now
+	l.turn.absent, l.turn.last = false, now
 	l.turn.taken += part
 	close(l.engine.turns.changed)
 	l.engine.turns.changed = make(chan struct{})
 	return true
 }
 
-// turnBack gives a turn back for which there was no job, or no leave.
-func (l *lane) turnBack() {
+// returnTurn gives a turn back for which there was no job, or no permit.
+func (l *lane) returnTurn() {
 	if l.route.Weight == 0 {
 		return
 	}
@@ -83,8 +83,8 @@ func (l *lane) turnBack() {
 	l.turn.taken -= 1 / float64(l.route.Weight)
 }
 
-// trouble notes that the server cannot be relied upon, so that others do not wait for it.
-func (l *lane) trouble() {
+// noteTrouble notes that the server cannot be relied upon, so that others do not wait for it.
+func (l *lane) noteTrouble() {
 	if l.route.Weight == 0 {
 		return
 	}
@@ -93,8 +93,8 @@ func (l *lane) trouble() {
 	l.turn.last = time.Time{}
 }
 
-// at counts a worker in or out of one of the lane's states.
-func (l *lane) at(n *int, by int) {
+// countWorker counts a worker in or out of one of the states of the lane's turn.
+func (l *lane) countWorker(n *int, by int) {
 	if l.route.Weight == 0 {
 		return
 	}
@@ -109,7 +109,7 @@ func (l *lane) awaitTurn(ctx context.Context) (j store.Job, pinned, ok bool) {
 		l.engine.turns.mu.Lock()
 		changed := l.engine.turns.changed
 		l.engine.turns.mu.Unlock()
-		if l.myTurn(time.Now()) {
+		if l.takeTurn(time.Now()) {
 			return j, false, true
 		}
 		select {

@@ -252,8 +252,8 @@ func (w *worker) take() (store.Job, bool) {
 	if w.engine.claim.Err() != nil {
 		return store.Job{}, false
 	}
-	w.lane.at(&w.lane.turn.hungry, 1)
-	defer w.lane.at(&w.lane.turn.hungry, -1)
+	w.lane.countWorker(&w.lane.turn.idle, 1)
+	defer w.lane.countWorker(&w.lane.turn.idle, -1)
 	if j, pinned, ok := w.lane.awaitTurn(w.engine.claim); pinned || !ok {
 		return j, ok
 	}
@@ -296,19 +296,19 @@ func (w *worker) noLeave(err error) {
 	var delay pace.DelayError
 	switch {
 	case errors.As(err, &early):
-		w.lane.retire(&StopError{Reason: early.Error(), Until: early.Until}, early.Until, w.engine.enough)
+		w.lane.leaveOut(&StopError{Reason: early.Error(), Until: early.Until}, early.Until, w.engine.stopOffers)
 	case errors.As(err, &delay):
 		w.sleepForLimits(time.Duration(delay), nil)
 	case w.engine.offering.Err() == nil:
-		w.engine.enough(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
+		w.engine.stopOffers(fmt.Errorf("the limits in the queue cannot be kept, so nothing more is sent: %w", err))
 	}
 }
 
 // sleepForLimits sleeps while the others need not wait for this server to take its part.
 func (w *worker) sleepForLimits(d time.Duration, woken <-chan struct{}) error {
 	if d > 0 {
-		w.lane.at(&w.lane.turn.waiting, 1)
-		defer w.lane.at(&w.lane.turn.waiting, -1)
+		w.lane.countWorker(&w.lane.turn.limited, 1)
+		defer w.lane.countWorker(&w.lane.turn.limited, -1)
 	}
 	return w.sleep(d, woken)
 }
@@ -318,12 +318,12 @@ func (w *worker) next() *task {
 	if w.engine.claim.Err() != nil || len(w.engine.jobs)+len(w.lane.pinned) == 0 {
 		return nil
 	}
-	if _, out := w.lane.out(); out || !w.lane.myTurn(time.Now()) {
+	if _, out := w.lane.out(); out || !w.lane.takeTurn(time.Now()) {
 		return nil
 	}
 	var ok bool
 	if w.pass, ok = w.lane.pace.Try(w.engine.offering, int(w.engine.held.Load())); !ok {
-		w.lane.turnBack()
+		w.lane.returnTurn()
 		return nil
 	}
 	select { // none else may take them
@@ -338,7 +338,7 @@ func (w *worker) next() *task {
 		}
 	default:
 	}
-	w.lane.turnBack()
+	w.lane.returnTurn()
 	w.lane.pace.Return(w.pass, pace.Untried)
 	return nil
 }
@@ -363,7 +363,7 @@ func (w *worker) prepare(j store.Job) *task {
 	}
 	w.turn = turn
 	t := &task{Job: j, Message: m, pass: w.pass, pinned: j.Pin != ""}
-	if w.engine.isOneOfSeveral() {
+	if w.engine.severalRoutes() {
 		t.Route = w.lane.route.Name
 	}
 	return t

@@ -58,7 +58,7 @@ func (c *crasher) rows(next func() (store.Recipient, error)) func() (store.Recip
 	}
 }
 
-func (c *crasher) between(q sender.Queue, servers []sender.Server) (sender.Queue, []sender.Server) {
+func (c *crasher) between(q sender.Queue, servers []sender.Route) (sender.Queue, []sender.Route) {
 	q = crashQueue{q, c}
 	var late *lateQueue
 	if os.Getenv("MAILBLAST_CRASH_CONTROL") == "begin-late" {

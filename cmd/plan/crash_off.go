@@ -21,6 +21,6 @@ func (crasher) rows(next func() (store.Recipient, error)) func() (store.Recipien
 }
 
 // between stands between the engine and what it works on.
-func (crasher) between(q sender.Queue, servers []sender.Server) (sender.Queue, []sender.Server) {
+func (crasher) between(q sender.Queue, servers []sender.Route) (sender.Queue, []sender.Route) {
 	return q, servers
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // routes are what a run sends over: the campaign's servers, with what is known about each.
-func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Transport) (all []sender.Server, err error) {
+func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Transport) (all []sender.Route, err error) {
 	f := p.File
 	for i := range f.Servers {
 		to := &f.Servers[i]
@@ -23,11 +23,11 @@ func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Tr
 		if time.Since(was.Found) > KnownFor {
 			was.Rate, was.Connections = 0, 0
 		}
-		all = append(all, sender.Server{
+		all = append(all, sender.Route{
 			Name: to.Name, Transport: transports[i], Weight: to.Weight,
 			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection, Pipeline: to.Pipeline,
 			Limits: reserver{q, was.Name, "", allowance(to.Limits)}, Rate: was.Rate, Window: was.Connections,
-			Learned: func(ctx context.Context, found sender.ServerStats) error {
+			Learned: func(ctx context.Context, found sender.RouteStats) error {
 				return q.SaveServer(ctx, learned(was, found, &f.Delivery))
 			},
 		})
@@ -37,7 +37,7 @@ func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Tr
 
 // learned returns what is known about a server during a run, or after it. That it is not the time of the campaign says
 // nothing of the server: the reason why the server waits stays as it was, unless it has taken messages since.
-func learned(was store.ServerState, found sender.ServerStats, of *campaign.Delivery) store.ServerState {
+func learned(was store.ServerState, found sender.RouteStats, of *campaign.Delivery) store.ServerState {
 	was.Rate, was.Connections = found.Rate, found.Window
 	if found.Sent > 0 && was.First.IsZero() {
 		was.First = time.Now()

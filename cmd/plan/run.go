@@ -23,7 +23,7 @@ type Run struct {
 
 	queue  store.Queue
 	lease  store.Lease
-	routes []sender.Server
+	routes []sender.Route
 	log    *slog.Logger
 }
 
@@ -78,7 +78,7 @@ type Rest struct {
 
 // Finish writes down what Drain found out, stopped being its error, and says what is left.
 func (r *Run) Finish(work, claim context.Context, stopped error) (rest Rest, err error) {
-	for i, found := range r.Stats.Servers {
+	for i, found := range r.Stats.Routes {
 		if err := r.routes[i].Learned(work, found); err != nil {
 			r.log.Warn("what was found out about the server could not be written down", "server", found.Name, "error", err)
 		}

@@ -63,7 +63,7 @@ type drain struct {
 	config   smtp.Config
 	timeouts *smtp.Timeouts
 	options  sender.Options
-	server   sender.Server
+	server   sender.Route
 	list     []string
 }
 
@@ -184,7 +184,7 @@ func (d *drain) run(t *testing.T) error {
 		transport = &closedOnce{Transport: transport, config: d.config}
 	}
 	d.server.Name, d.server.Transport = "liar", transport
-	err := sender.Run(t.Context(), t.Context(), d.journal, []sender.Server{d.server}, d.options)
+	err := sender.Run(t.Context(), t.Context(), d.journal, []sender.Route{d.server}, d.options)
 	if n := d.options.Stats.Connections.Load(); n != 0 {
 		t.Errorf("%d connections are left", n)
 	}

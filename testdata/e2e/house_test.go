@@ -25,8 +25,6 @@ var pending = []string{
 	"campaign/message imports campaign/message/markup",
 	"campaign/message/markup is a new room: rooms is to say what it may import",
 	"cmd/wire.go imports two rooms",
-	"sender/feeder.go: feed is too long",
-	"sender/sender.go: Run is too long",
 	"store/sqlite/campaign.go: saveSnapshot is too long",
 	"store/sqlite/lease.go is too long",
 	"store/sqlite/lease.go: Claim is too long",
