@@ -369,6 +369,7 @@ func TestParseRefuses(t *testing.T) {
 
 		// addresses
 		{`from: news`, `c.yaml:2:7: from: "news" is not an e-mail address: it has no @`},
+		{`from: a..b@docomo.ne.jp`, `c.yaml:2:7: from: "a..b@docomo.ne.jp" is not an e-mail address: a dot stands at the wrong place before the @ (if the dots belong to it, write it as '"a..b"@docomo.ne.jp')`},
 		{`from: ${PORT}`, `c.yaml:2:7: from: the value of "${PORT}" is not an e-mail address`},
 		{`from: a@example.com, b@example.com`, `c.yaml:2:7: from: "a@example.com, b@example.com" is not one address, or one name and address (put a name with commas or other marks into double quotes: '"Example, Inc." <news@example.com>')`},
 		{`from: <a@example.com>, B <b@example.com>`, `c.yaml:2:7: from: "<a@example.com>, B <b@example.com>" is not one address, or one name and address (put a name with commas or other marks into double quotes: '"Example, Inc." <news@example.com>')`},

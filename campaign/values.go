@@ -131,7 +131,11 @@ func parseEnvelope(s string) (address.Address, error) {
 		if inner := errors.Unwrap(err); inner != nil {
 			detail = inner // without the address, which the finding quotes already
 		}
-		return address.Address{}, fault{problem: "is not an e-mail address", detail: detail.Error()}
+		f := fault{problem: "is not an e-mail address", detail: detail.Error()}
+		if mended := address.Mend(s); mended != "" {
+			f.hint = "if the dots belong to it, write it as '" + mended + "'"
+		}
+		return address.Address{}, f
 	}
 	return a, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"mailblast/campaign/list"
 	"mailblast/campaign/text"
 	"mailblast/cmd/plan"
 	"mailblast/store"
@@ -81,11 +82,11 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	rows, list, err := openRecipients(ctx, cmd, p, f)
+	rows, file, err := openRecipients(ctx, cmd, p, f)
 	if err != nil {
 		return err
 	}
-	defer list.Close()
+	defer file.Close()
 	if err := p.Compile(rows.Columns()); err != nil {
 		return err
 	}
@@ -123,6 +124,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		return notLoaded(ctx, err)
 	}
 	a.sayLoaded(cmd, p, loaded)
+	a.sayLeftOut(cmd, rows.LeftOut())
 	// This is done also when nobody was added: others may be left of an earlier run.
 	if err := p.Recompile(ctx, s); err != nil {
 		return err
@@ -183,6 +185,13 @@ func people(n int64) string {
 		return "1 recipient"
 	}
 	return humanize.Comma(n) + " recipients"
+}
+
+// sayLeftOut says what was passed over in a list.
+func (a *app) sayLeftOut(cmd *cobra.Command, left list.LeftOut) {
+	if words := left.String(); words != "" {
+		a.say(cmd, "left out of the list: %s", words)
+	}
 }
 
 // sayLoaded says what came of the list.

@@ -1,8 +1,8 @@
 // Package list reads lists of people: the CSV of a campaign's recipients, and lists of suppressions.
 //
 // ReadRecipients decodes the character set of the file (charset.go), cuts the file into rows in constant memory (record.go),
-// finds the columns (columns.go) and returns one checked row at a time. The package list/address checks the addresses.
-// Ranker says who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
+// finds out what separates the cells (separator.go), finds the columns (header.go, columns.go) and returns one checked row at a
+// time. The package list/address checks the addresses. Ranker says who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
 // (suppression.go). Cells that a spreadsheet would run are marked (formula.go).
 //
 // The package does not know the campaign file.
@@ -50,12 +50,14 @@ type Recipients struct {
 	csv     *csv.Reader
 	cells   *gocsv.Unmarshaller
 	columns []string
-	email   int   // index of the column of addresses
-	entries bool  // this is a list of suppressions: the column of addresses may be called address
-	err     error // a fault of the file: every further Next returns it
+	unnamed []string // what gocsv calls the columns after these, which have no name
+	email   int      // index of the column of addresses
+	empty   int64    // rows of empty cells so far
+	entries bool     // this is a list of suppressions: the column of addresses may be called address
+	err     error    // a fault of the file: every further Next returns it
 }
 
-// A Row is one data row. A blank line is no row.
+// A Row is one data row. A blank line is no row, nor are empty cells.
 type Row struct {
 	Line    int             // where it begins, from 1
 	Raw     string          // the cell of the address as written, at most 512 octets; "" when it could not be found
@@ -69,8 +71,9 @@ type contact struct {
 	Email string `csv:"email"`
 }
 
-// ReadRecipients reads the header. Cells are separated by commas, or by semicolons or tabs if the header line has no commas.
-// There must be exactly one column email (or e-mail, email address; in any case), no name twice, and no empty name.
+// ReadRecipients reads the header. The cells are separated by commas, semicolons, tabs or vertical bars, whichever gives exactly
+// one column of addresses, or by what a first line such as sep=; says. There must be exactly one column email (or e-mail, email
+// address; in any case), no name twice, and no empty name but at the end, where no cell of these columns may hold anything.
 //
 // The errors of ReadRecipients and Next are faults of the whole file: a finding.Finding, or the wrapped error of r.
 func ReadRecipients(r io.Reader, opts Options) (*Recipients, error) {
@@ -101,6 +104,11 @@ func (rs *Recipients) open(r io.Reader, encoding string) error {
 // Columns returns the cells of the header in their order, without white space around them, the address's included.
 func (rs *Recipients) Columns() []string { return slices.Clone(rs.columns) }
 
+// LeftOut returns what was passed over so far, because nothing stands in it.
+func (rs *Recipients) LeftOut() LeftOut {
+	return LeftOut{Columns: len(rs.unnamed), Rows: rs.empty, CtrlZ: rs.records.ctrlZ}
+}
+
 // Next returns the next row, or io.EOF after the last. After a row with Err set there are more rows. Any other error is a
 // fault of the file, and final.
 func (rs *Recipients) Next() (Row, error) {
@@ -109,7 +117,7 @@ func (rs *Recipients) Next() (Row, error) {
 		return row, err
 	}
 	if row.Address, err = address.Parse(row.Raw); err != nil {
-		row.Err = rs.badAddress(rec, err)
+		row.Err = rs.badAddress(rec, row.Raw, err)
 		row.Raw = shorten(row.Raw)
 	}
 	return row, nil
@@ -117,38 +125,44 @@ func (rs *Recipients) Next() (Row, error) {
 
 // next is Next without the check of the address. It also returns the record of the row, which is valid until the next call.
 func (rs *Recipients) next() (Row, record, error) {
-	if rs.err != nil {
-		return Row{}, record{}, rs.err
+	for rs.err == nil {
+		rec, err := rs.records.next()
+		if err == nil {
+			err = rs.checkUTF8(rec)
+		} else if err != io.EOF {
+			err = rs.readFault(err)
+		}
+		if err != nil {
+			rs.err = err
+			break
+		}
+		if row, empty := rs.parse(rec); !empty {
+			return row, rec, nil
+		}
+		rs.empty++
 	}
-	rec, err := rs.records.next()
-	if err == nil {
-		err = rs.checkUTF8(rec)
-	} else if err != io.EOF {
-		err = rs.readFault(err)
-	}
-	if err != nil {
-		rs.err = err
-		return Row{}, record{}, err
-	}
-	return rs.parse(rec), rec, nil
+	return Row{}, record{}, rs.err
 }
 
-// parse takes a row apart. If the row cannot be used, it guesses the address.
-func (rs *Recipients) parse(rec record) Row {
-	row := Row{Line: rec.line}
+// parse takes a row apart. If the row cannot be used, it guesses the address. It reports rows of empty cells.
+func (rs *Recipients) parse(rec record) (row Row, empty bool) {
+	row.Line = rec.line
 	if rec.long {
 		row.Err = rs.fault(rec.line, 1, finding.Finding{Message: fmt.Sprintf("the row is longer than %d octets", maxRecord)})
-		return row
+		return row, false
 	}
 	if err := rs.badText("row", rec); err != nil {
 		row.Raw, row.Err = rs.guessAddress(rec), rs.fault(rec.line, 1, finding.Finding{Message: err.Error()})
-		return row
+		return row, false
 	}
 	rs.feed(rec)
 	filled, others, err := rs.cells.ReadUnmatched()
+	if errors.Is(err, csv.ErrFieldCount) {
+		return rs.uneven(rec, err)
+	}
 	if err != nil {
 		row.Raw, row.Err = rs.guessAddress(rec), rs.badCells(rec, err)
-		return row
+		return row, false
 	}
 	row.Raw = filled.(contact).Email
 	row.Values = make([]string, len(rs.columns))
@@ -156,14 +170,42 @@ func (rs *Recipients) parse(rec record) Row {
 		row.Values[i] = others[name]
 	}
 	row.Values[rs.email] = row.Raw
-	return row
+	for i, name := range rs.unnamed {
+		if !isBlank(others[name]) {
+			return Row{Line: rec.line, Raw: shorten(row.Raw), Err: rs.unnamedCell(rec, len(rs.columns)+i)}, false
+		}
+	}
+	return row, isBlank(row.Raw) && !slices.ContainsFunc(row.Values, isFilled)
+}
+
+// uneven takes a row apart that has more or fewer cells than the header. It is a good one if all that it has too many or too few
+// are empty cells at its end, in columns without a name.
+func (rs *Recipients) uneven(rec record, err error) (row Row, empty bool) {
+	cells := cellsOf(rec, rs.csv.Comma)
+	if !slices.ContainsFunc(cells, isFilled) {
+		return Row{}, true
+	}
+	row.Line = rec.line
+	if len(cells) < len(rs.columns) || slices.ContainsFunc(cells[len(rs.columns):], isFilled) {
+		row.Raw, row.Err = rs.guessAddress(rec), rs.badCells(rec, err)
+		return row, false
+	}
+	row.Raw, row.Values = cells[rs.email], cells[:len(rs.columns):len(rs.columns)]
+	return row, false
 }
 
 // badAddress returns the fault of the address in the row that was parsed last.
-func (rs *Recipients) badAddress(rec record, err error) error {
+func (rs *Recipients) badAddress(rec record, cell string, err error) error {
 	line, column := rec.csvPosition(rs.cellPosition(rs.email))
-	return rs.fault(line, column, finding.Finding{Message: err.Error()})
+	f := finding.Finding{Message: err.Error()}
+	if mended := address.Mend(cell); mended != "" {
+		f.Hint = "if the dots belong to it, write the cell as " + quotedCell(mended)
+	}
+	return rs.fault(line, column, f)
 }
+
+// quotedCell writes a cell with the quotation marks of CSV.
+func quotedCell(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // guessAddress finds the address in a row that cannot be used, so that a person recognises the row.
 func (rs *Recipients) guessAddress(rec record) string {
@@ -171,64 +213,6 @@ func (rs *Recipients) guessAddress(rec record) string {
 		return shorten(cells[rs.email])
 	}
 	return ""
-}
-
-func (rs *Recipients) readHeader() error {
-	rec, err := rs.records.next()
-	switch {
-	case err == io.EOF && rs.records.line == 0:
-		return rs.fault(0, 0, finding.Finding{Message: "the file is empty", Hint: "the first line must name the columns, one of them email"})
-	case err == io.EOF:
-		return rs.fault(0, 0, finding.Finding{Message: "there are only blank lines", Hint: "the first line must name the columns, one of them email"})
-	case err != nil:
-		return rs.readFault(err)
-	case rec.long:
-		return rs.fault(rec.line, 1, finding.Finding{Message: fmt.Sprintf("the header is longer than %d octets", maxRecord), Hint: "is this a CSV file?"})
-	}
-	if bytes.IndexByte(rec.text, 0) >= 0 {
-		return rs.fault(rec.line, 1, finding.Finding{Message: "the header has a NUL in it", Hint: "save a spreadsheet as CSV; if this is UTF-16, read it with --encoding utf-16le or utf-16be"})
-	}
-	if err := rs.checkUTF8(rec); err != nil {
-		return err
-	}
-	if fault := rs.badText("header", rec); fault != nil {
-		return rs.fault(rec.line, 1, finding.Finding{Message: fault.Error()})
-	}
-	rs.records.comma = delimiter(rec.text)
-	rs.buf = bufio.NewReader(&rs.row) // encoding/csv uses it as its own buffer, because it is large enough
-	rs.csv = csv.NewReader(rs.buf)
-	rs.csv.Comma = rune(rs.records.comma)
-	rs.csv.ReuseRecord = true // gocsv copies the cells
-	rs.feed(rec)
-	rs.cells, err = gocsv.NewUnmarshaller(rs.csv, contact{})
-	if err != nil {
-		return rs.badCells(rec, err)
-	}
-	for i, cell := range rs.cells.Headers {
-		if strings.ContainsRune(cell, '\r') {
-			line, column := rec.csvPosition(rs.cellPosition(i))
-			return rs.fault(line, column, finding.Finding{Message: "the header has a bare CR in it", Hint: "end the lines with LF or CRLF"})
-		}
-		rs.columns = append(rs.columns, address.TrimPadding(cell))
-	}
-	isAddress := isEmailColumn
-	if rs.entries && !slices.ContainsFunc(rs.columns, isEmailColumn) {
-		isAddress = isEntryColumn
-	}
-	_, email, fault := fieldNames(rs.columns, isAddress)
-	if fault != nil {
-		line, column := rec.line, 1
-		if fault.column >= 0 {
-			line, column = rec.csvPosition(rs.cellPosition(fault.column))
-		}
-		return rs.fault(line, column, finding.Finding{Message: fault.message, Hint: fault.hint})
-	}
-	rs.email = email
-	return rs.cells.RenormalizeHeaders(func([]string) []string {
-		names := slices.Clone(rs.columns)
-		names[email] = "email" // the tag in contact
-		return names
-	})
 }
 
 // cellPosition returns where a cell of the last row begins: the line within the row and the octet within the line, from 1.
@@ -279,7 +263,7 @@ func (rs *Recipients) badCells(rec record, err error) finding.Finding {
 	}
 	switch {
 	case errors.Is(err, csv.ErrFieldCount):
-		f.Message = fmt.Sprintf("number of cells: %d, in the header: %d", len(cellsOf(rec, rs.csv.Comma)), len(rs.columns))
+		f.Message = fmt.Sprintf("number of cells: %d, in the header: %d", len(cellsOf(rec, rs.csv.Comma)), len(rs.columns)+len(rs.unnamed))
 	case errors.Is(err, csv.ErrBareQuote):
 		f.Message, f.Hint = "a quotation mark stands inside a cell that does not begin with one", hint
 	case errors.Is(err, csv.ErrQuote):

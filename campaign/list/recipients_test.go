@@ -14,6 +14,8 @@ import (
 	"testing/iotest"
 
 	"golang.org/x/text/encoding/unicode"
+
+	"mailblast/campaign/finding"
 )
 
 // readAll returns the rows up to the error that ended them; nil is the end of the file.
@@ -66,6 +68,27 @@ func TestRecipients(t *testing.T) {
 		{name: "line break in the header", in: "email,\"first\nname\"\na@x.org,Ada\n", columns: []string{"email", "first\nname"}, want: []string{`3 a@x.org ["a@x.org" "Ada"]`}},
 		{name: "quotes in quotes", in: "email,name\na@x.org,\"Ada \"\"A\"\" L\"\n", want: []string{`2 a@x.org ["a@x.org" "Ada \"A\" L"]`}},
 		{name: "address with padding", in: "email,name\n\u00a0A@X.org ,Ada\n", want: []string{`2 A@x.org ["\u00a0A@X.org " "Ada"]`}},
+
+		{name: "sep=", in: "sep=;\r\nemail;name\r\na@x.org;Ada\r\n", want: []string{`3 a@x.org ["a@x.org" "Ada"]`}},
+		{name: "sep= of a mark that no list is tried with", in: "sep=^\nemail^name\na@x.org^\"A^B\"\n", want: []string{`3 a@x.org ["a@x.org" "A^B"]`}},
+		{name: "sep= against the look of the header", in: "sep=;\nemail;\"a;b,c\"\na@x.org;1,2\n", columns: []string{"email", "a;b,c"}, want: []string{`3 a@x.org ["a@x.org" "1,2"]`}},
+		{name: "a comma in a name", in: "email;first_name;Name, Vorname\na@x.org;Ada;L, A\n", columns: []string{"email", "first_name", "Name, Vorname"}, want: []string{`2 a@x.org ["a@x.org" "Ada" "L, A"]`}},
+		{name: "vertical bars", in: "email|name\na@x.org|Lovelace, Ada\n", want: []string{`2 a@x.org ["a@x.org" "Lovelace, Ada"]`}},
+		{name: "columns without a name", in: "email,name,,\na@x.org,Ada,,\nb@x.org,B\nc@x.org,C, ,\nd@x.org,D,,,,\ne@x.org\nf@x.org,F,,1\n", want: []string{
+			`2 a@x.org ["a@x.org" "Ada"]`, `3 b@x.org ["b@x.org" "B"]`, `4 c@x.org ["c@x.org" "C"]`, `5 d@x.org ["d@x.org" "D"]`,
+			`6 "e@x.org": list.csv:6:1: number of cells: 1, in the header: 4`,
+			`7 "f@x.org": list.csv:7:12: this cell is in column 4, which has no name in the header (name the column, or empty the cell)`,
+		}},
+		{name: "empty cells behind a row", in: "email,name\na@x.org,Ada,\nb,B,,\n", want: []string{`2 a@x.org ["a@x.org" "Ada"]`, `3 "b": list.csv:3:1: invalid address "b": it has no @`}},
+		{name: "rows of empty cells", in: ",,\n\nemail,name\n,\na@x.org,Ada\n\" \",\u00a0\n,,,\n", want: []string{`5 a@x.org ["a@x.org" "Ada"]`}},
+		{name: "Ctrl-Z", in: "email,name\r\na@x.org,Ada\r\n\x1a", want: []string{`2 a@x.org ["a@x.org" "Ada"]`}},
+		{name: "Ctrl-Z behind a cell", in: "email,name\na@x.org,\"Ada\"\x1a\x1a\r\n", want: []string{`2 a@x.org ["a@x.org" "Ada"]`}},
+		{name: "Ctrl-Z in the middle", in: "email,name\na@x.org,Ada\x1a\nb@x.org,B\n", want: []string{`2 a@x.org ["a@x.org" "Ada\x1a"]`, `3 b@x.org ["b@x.org" "B"]`}},
+		{name: "bidi marks", in: "\u200eemail,name\n\u202aa@x.org\u202c,\u200eAda\n\u2066b@x.org\u2069\u061c,B\n", want: []string{`2 a@x.org ["\u202aa@x.org\u202c" "\u200eAda"]`, `3 b@x.org ["\u2066b@x.org\u2069\u061c" "B"]`}},
+		{name: "dots before the @", in: "email,name\na..b@docomo.ne.jp,A\n\"\"\"a..b\"\"@docomo.ne.jp\",A\n", want: []string{
+			`2 "a..b@docomo.ne.jp": list.csv:2:1: invalid address "a..b@docomo.ne.jp": a dot stands at the wrong place before the @ (if the dots belong to it, write the cell as """a..b""@docomo.ne.jp")`,
+			`3 "a..b"@docomo.ne.jp ["\"a..b\"@docomo.ne.jp" "A"]`,
+		}},
 
 		{name: "bad address", in: "name,email\nAda,ada\nB,b@x.org\n", columns: []string{"name", "email"}, want: []string{`2 "ada": list.csv:2:5: invalid address "ada": it has no @`, `3 b@x.org ["B" "b@x.org"]`}},
 		{name: "empty address", in: "email,name\n,Ada\n", want: []string{`2 "": list.csv:2:1: invalid address "": it is empty`}},
@@ -139,7 +162,15 @@ func TestRecipientsRefusesTheFile(t *testing.T) {
 		{name: "the same field twice", in: "email,First Name,first_name\n", want: `list.csv:1:18: duplicate header: columns 2 ("First Name") and 3 ("first_name") would both be the field "first_name"`},
 		{name: "case only", in: "email,Name,name\n", want: `list.csv:1:12: duplicate header`},
 		{name: "empty header", in: "email,,name\n", want: `list.csv:1:7: column 2 has no name`},
-		{name: "white header", in: "email,name,\u00a0\n", want: `list.csv:1:12: column 3 has no name`},
+		{name: "white header", in: "email,\u00a0,name\n", want: `list.csv:1:7: column 2 has no name`},
+		{name: "only empty cells", in: ",,\n;\n\" \"\n", want: `list.csv: there are only blank lines`},
+		{name: "only a Ctrl-Z", in: "\x1a", want: `list.csv: the file is empty`},
+		{name: "a separator without a list", in: "sep=;\n", want: `list.csv: there are only blank lines`},
+		{name: "a separator without a column of addresses", in: "sep=,\nemail;n\n", want: `list.csv:2:1: there is no column email; the columns are "email;n" (rename the column of the addresses to email; the line sep= says that ',' separates them)`},
+		{name: "no separator named", in: "sep=\nemail;n\n", want: `list.csv:1:1: the line "sep=" names no separator (write sep=; for the semicolon, or remove the line)`},
+		{name: "no header", in: "Ada;ada@x.org;Rome\nB;b@x.org;Rom\n", want: `list.csv:1:5: there is no header: the first row holds an address, "ada@x.org", in place of the names of the columns (put a line with the names above it, as in column_1;email;column_3)`},
+		{name: "no header, one column", in: "ada@x.org\n", want: `list.csv:1:1: there is no header: the first row holds an address, "ada@x.org", in place of the names of the columns (put a line with the names above it, as in email)`},
+		{name: "no header, with tabs", in: "Ada <ada@x.org>\tRome\n", want: `list.csv:1:1: there is no header: the first row holds an address, "Ada <ada@x.org>", in place of the names of the columns (put a line with the names above it, as in email column_2, with tabs between the names)`},
 		{name: "many columns", in: "email" + strings.Repeat(",x", 1000) + "\n", want: `list.csv:1:2005: there are 1001 columns, and 1000 are the most`},
 		{name: "long header", in: "email," + strings.Repeat("x", maxRecord), want: `list.csv:1:1: the header is longer than 1048576 octets`},
 		{name: "later header line", in: "\n\nemail,\"a\nb\",\"a\nb\"\n", want: `list.csv:4:4: duplicate header`},
@@ -175,6 +206,52 @@ func TestRecipientsRefusesTheFile(t *testing.T) {
 				t.Errorf("error\n%v\nwant\n%s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestRecipientsLeftOut(t *testing.T) {
+	for in, want := range map[string]string{
+		"email,name\na@x.org,A\n\n":                 "",
+		"email,name,\na@x.org,A,\n":                 "1 column without a name",
+		",,\nemail,,\n,,\n\na@x.org\n,,,\n\x1a\r\n": "2 columns without a name, 3 rows of empty cells, the Ctrl-Z at the end",
+		"email\na@x.org\n\" \"\n":                   "1 row of empty cells",
+	} {
+		rs, err := ReadRecipients(strings.NewReader(in), Options{})
+		for err == nil {
+			_, err = rs.Next()
+		}
+		if err != io.EOF || rs.LeftOut().String() != want {
+			t.Errorf("%q: left out %q, error %v, want %q", in, rs.LeftOut(), err, want)
+		}
+	}
+}
+
+// What the findings about a list say is to be written is accepted when it is written.
+func TestRecipientsMends(t *testing.T) {
+	for _, in := range []string{"a@x.org\n", "Ada;a@x.org;\n", "Ada,L,Ada L <a@x.org>\n", "a@x.org\tA\n", "1|a@x.org|2\n"} {
+		_, err := ReadRecipients(strings.NewReader(in), Options{})
+		var f finding.Finding
+		if !errors.As(err, &f) {
+			t.Fatalf("%q: error %v", in, err)
+		}
+		_, header, _ := strings.Cut(f.Hint, "as in ")
+		if names, tabs := strings.CutSuffix(header, ", with tabs between the names"); tabs {
+			header = strings.ReplaceAll(names, " ", "\t")
+		}
+		if columns, _, err := readAll(strings.NewReader(header+"\n"+in), Options{}); err != nil || !slices.Contains(columns, "email") {
+			t.Errorf("%q: with the header %q: %v", in, header, err)
+		}
+	}
+	for _, cell := range []string{"a..b@docomo.ne.jp", ".a@x.org", "a.@x.org"} {
+		_, rows, err := readAll(strings.NewReader("email\n"+cell+"\n"), Options{})
+		var f finding.Finding
+		if err != nil || !errors.As(rows[0].Err, &f) {
+			t.Fatalf("%s: %v", cell, err)
+		}
+		_, mended, _ := strings.Cut(f.Hint, "write the cell as ")
+		if _, rows, err = readAll(strings.NewReader("email\n"+mended+"\n"), Options{}); err != nil || rows[0].Err != nil {
+			t.Errorf("%s: written as %s: %v", cell, mended, show(rows[0]))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"mailblast/campaign/text"
@@ -29,10 +30,11 @@ type record struct {
 // know where the row ended and how many rows the cell swallowed. That is a fault of the file, not of one row.
 type recordReader struct {
 	src    *bufio.Reader
-	comma  byte // 0 while the header is read, when a comma, a semicolon and a tab all end a cell
+	comma  byte // 0 while the separator is not known, when each of those that are tried ends a cell
 	line   int  // lines read so far
 	offset int64
 	buf    []byte // a row that does not lie in src in one piece
+	ctrlZ  bool   // one stood at the end of the file
 
 	state                cellState
 	column               int // characters of the current line so far
@@ -154,34 +156,27 @@ func (r *recordReader) endsCell(c byte) bool {
 	if r.comma != 0 {
 		return c == r.comma
 	}
-	return c == ',' || c == ';' || c == '\t'
+	return strings.IndexByte(separators, c) >= 0
 }
 
-// read returns the rest of the line, or as much of it as src holds at a time, then with bufio.ErrBufferFull.
+// read returns the rest of the line, or as much of it as src holds at a time, then with bufio.ErrBufferFull. It drops the
+// Ctrl-Z that programs of MS-DOS wrote at the end of a file.
 func (r *recordReader) read() ([]byte, error) {
 	piece, err := r.src.ReadSlice('\n')
 	r.offset += int64(len(piece))
-	return piece, err
+	text := bytes.TrimRight(piece, "\r\n")
+	if len(text) == 0 || text[len(text)-1] != ctrlZ || err == bufio.ErrBufferFull {
+		return piece, err
+	}
+	piece = bytes.Clone(piece) // Peek may write over it
+	if _, end := r.src.Peek(1); end != io.EOF {
+		return piece, err
+	}
+	r.ctrlZ = true
+	return bytes.TrimRight(piece, "\r\n"+string(ctrlZ)), io.EOF
 }
 
-// delimiter returns what separates the cells of a header line: the comma; or, if no comma stands outside of quotation marks,
-// the semicolon, which spreadsheets write where the comma is the decimal sign; or the tab.
-func delimiter(header []byte) byte {
-	found := byte(',')
-	quoted := false
-	for _, c := range header {
-		switch {
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == ',':
-			return ','
-		case c == ';' || c == '\t' && found == ',':
-			found = c
-		}
-	}
-	return found
-}
+const ctrlZ = '\x1a'
 
 // position returns the line and the column, in characters, of an octet of the row.
 func (rec record) position(i int) (line, column int) {

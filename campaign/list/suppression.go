@@ -113,6 +113,9 @@ func startsBare(src *bufio.Reader) bool {
 // isEntryColumn accepts address, which cannot be postal in a list of nothing but addresses.
 func isEntryColumn(name string) bool { return SnakeCase(name) == "address" }
 
+// LeftOut returns what was passed over so far, because nothing stands in it.
+func (ss *Suppressions) LeftOut() LeftOut { return ss.rows.LeftOut() }
+
 // Next returns the next row, or io.EOF after the last; see Recipients.Next.
 func (ss *Suppressions) Next() (SuppressionRow, error) {
 	row, rec, err := ss.rows.next()
@@ -126,8 +129,9 @@ func (ss *Suppressions) Next() (SuppressionRow, error) {
 		return UnmarkFormula(row.Values[column])
 	}
 	s := SuppressionRow{Line: row.Line, Reason: cell(ss.reason), Source: cell(ss.source), Created: parseTime(cell(ss.created))}
-	if s.Entry, err = ParseEntry(UnmarkFormula(row.Raw)); err != nil {
-		return SuppressionRow{Line: row.Line, Err: ss.rows.badAddress(rec, err)}, nil
+	entry := UnmarkFormula(row.Raw)
+	if s.Entry, err = ParseEntry(entry); err != nil {
+		return SuppressionRow{Line: row.Line, Err: ss.rows.badAddress(rec, entry, err)}, nil
 	}
 	return s, nil
 }

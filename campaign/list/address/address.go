@@ -52,6 +52,25 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
+// Mend returns the form in which Parse accepts an address that it refuses only for the dots before the @. Some Japanese
+// providers gave out addresses such as a..b@docomo.ne.jp and a.@docomo.ne.jp, and their owners write them so; in SMTP the part
+// before the @ has to be quoted. For any other text Mend returns "".
+func Mend(s string) string {
+	s = TrimPadding(s)
+	local, domain, found := strings.Cut(s, "@")
+	if !found || !strings.Contains(local, ".") || strings.HasPrefix(local, `"`) {
+		return ""
+	}
+	if _, err := Parse(s); err == nil {
+		return ""
+	}
+	quoted := text.QuotedString(local) + "@" + domain
+	if _, err := Parse(quoted); err != nil || checkDotAtom(strings.ReplaceAll(local, ".", "")) != nil {
+		return ""
+	}
+	return quoted
+}
+
 // String returns the address as it stands between the angle brackets of an SMTP command.
 func (a Address) String() string { return a.Local + "@" + a.Domain }
 
@@ -312,13 +331,13 @@ func isLDH(c byte) bool {
 // TrimPadding drops the white space and the invisible characters around an address or a name.
 func TrimPadding(s string) string { return strings.TrimFunc(s, isPadding) }
 
-// isPadding accepts what spreadsheets and copied web pages leave around an address without anyone seeing it.
+// isPadding accepts what spreadsheets, address books and copied web pages leave around an address without anyone seeing it.
 func isPadding(r rune) bool {
 	switch r {
-	case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff':
+	case '\u00ad', '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff':
 		return true
 	}
-	return unicode.IsSpace(r)
+	return unicode.IsSpace(r) || unicode.Is(unicode.Bidi_Control, r)
 }
 
 // unquote removes the quotation marks and the backslashes of a quoted string that is known to be complete.

@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		{in: "  ada@example.com\t\r\n", want: "ada@example.com"},
 		{in: "\u00a0ada@example.com\u00a0", want: "ada@example.com"},
 		{in: "\ufeffada@example.com\u200b", want: "ada@example.com"},
+		{in: "\u202a\u200eada@example.com\u202c\u00ad", want: "ada@example.com"},
 
 		// Quotes go where they are not needed and stay where they are.
 		{in: `"ada"@example.com`, want: `ada@example.com`},
@@ -254,6 +255,22 @@ func BenchmarkParse(b *testing.B) {
 		a, err := Parse("ada.lovelace+17@example.com")
 		if err != nil || a.Key() == "" {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Whatever Mend returns is accepted, and it returns something only for addresses that are refused.
+func TestMend(t *testing.T) {
+	for in, want := range map[string]string{
+		"a..b@docomo.ne.jp": `"a..b"@docomo.ne.jp`, " .a@x.org\u202c": `".a"@x.org`, "a.@x.org": `"a."@x.org`, "ä..b@x.org": `"ä..b"@x.org`,
+		"a.b@x.org": "", "a@x.org": "", `"a..b"@x.org`: "", "a..b": "", "a..b@": "", "a..b@x..org": "", "a.. b@x.org": "", "a..b@c@x.org": "", "..@x.org": "", "a..<b@x.org": "",
+	} {
+		got := Mend(in)
+		if got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+		if _, err := Parse(got); got != "" && err != nil {
+			t.Errorf("%q: %v", in, err)
 		}
 	}
 }
