@@ -22,9 +22,8 @@ const (
 
 // pending is what does not keep the rules of the house yet. A line that is no longer needed fails the test, too.
 var pending = []string{
-	"campaign/message imports campaign/message/markup",
-	"campaign/message/markup is a new room: rooms is to say what it may import",
 	"cmd/wire.go imports two rooms",
+	"sender/reply/rules.go is too long",
 	"store/sqlite/campaign.go: saveSnapshot is too long",
 	"store/sqlite/lease.go is too long",
 	"store/sqlite/lease.go: Claim is too long",
@@ -176,7 +175,7 @@ func checkSources(t *testing.T, report func(string, ...any)) {
 }
 
 func checkSource(name string, files *token.FileSet, source *ast.File, report func(string, ...any)) {
-	if files.File(source.FileStart).LineCount() > maxFile+1 { // the last one is empty
+	if files.File(source.FileStart).LineCount() > maxFile {
 		report("%s is too long", name)
 	}
 	met := map[string]bool{}
