@@ -321,8 +321,8 @@ func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline,
 	}
 }
 
-// What was put aside comes back in the same run, also for who does not want to wait, and is as if it had not been claimed.
-func TestAsideComesBack(t *testing.T) {
+// What was postponed comes back in the same run, also where the run is not to wait, and is as if it had not been claimed.
+func TestPostponedComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const recipients = 2500
 		q := domainQueue{newQueue(t, recipients, "process"), 10, recipients - 10, 1}

@@ -23,8 +23,8 @@ const (
 	// fruitlessPause is between two claims that bring only jobs that are postponed.
 	fruitlessPause = 10 * time.Millisecond
 
-	// stuckAfter is how long nothing comes to an end, while others have nothing to do, until what a worker has in store for later
-	// is given to them.
+	// stuckAfter is how long nothing comes to an end until the messages that workers have composed ahead are given to workers that have nothing
+	// to do.
 	stuckAfter = 250 * time.Millisecond
 )
 
@@ -39,7 +39,7 @@ func (f *feeder) feed() (err error) {
 		}
 	}()
 	for e.offering.Err() == nil {
-		held := e.held.Load() // before the look at anything else: what is settled after it wakes us
+		held := e.held.Load() // first of all: what is settled after this wakes the feeder
 		e.domains.Behind(e.behind)
 		free, err := e.domains.Release(e.offering, f.hand)
 		if err != nil {
@@ -156,8 +156,8 @@ func (f *feeder) finish() error {
 	return stopped(context.Cause(e.offering))
 }
 
-// idle waits until there may be something to claim, or something parked is free, or with limited, until a job comes back untried. It reports false
-// when there is nothing to wait for.
+// idle waits until there may be something to claim, or a parked job may go, or where the run's limit is reached, until a job comes back untried. It
+// reports false when there is nothing to wait for.
 func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool, err error) {
 	e := f.engine
 	counts, due, err := e.queue.Pending(e.claim)
@@ -201,7 +201,7 @@ func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool
 		case <-e.settled:
 		case <-e.offering.Done():
 		case <-stuck:
-			if !f.unstick() && e.domains.Parked() == 0 { // some of what is parked may go now, or has to make room
+			if !f.unstick() && e.domains.Parked() == 0 { // where jobs are parked, some may go now, or have to make room
 				continue
 			}
 		}
@@ -209,7 +209,7 @@ func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool
 	}
 }
 
-// unstick takes back what waits for workers that are busy, as others of the same domains may wait for it. It reports whether there was anything.
+// unstick takes back what waits for busy workers, as other jobs of the same domains may wait for it. It reports whether there was anything.
 func (f *feeder) unstick() (any bool) {
 	any = f.engine.returnPinned(f.postponePinned)
 	for _, w := range f.engine.workers {
@@ -218,7 +218,7 @@ func (f *feeder) unstick() (any bool) {
 	return any
 }
 
-// connectedSince is since when there are sessions; zero: there are none.
+// connectedSince is since when there has been a session; zero: there is none.
 func (e *engine) connectedSince() (t time.Time) {
 	if first := e.firstUp.Load(); first != nil && e.opt.Stats.Connections.Load() > 0 {
 		t = *first

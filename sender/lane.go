@@ -20,7 +20,7 @@ type lane struct {
 	log        *slog.Logger // says which server it is about, where there are several
 	pace       *pace.Limiter
 	window     *pace.Window
-	pinned     chan store.Job // to this server, of several
+	pinned     chan store.Job // jobs that only this server of several may take
 	perSession atomic.Int64   // messages that the server was found to take in one session; 0: no limit was found
 	refusals   atomic.Int64   // replies that hit more than their recipient, since the last message that was sent
 	up         atomic.Int64   // sessions that are open
@@ -32,7 +32,7 @@ type lane struct {
 	turn       turn         // guarded by engine.turns.mu
 }
 
-// An outage is that a server is left out.
+// An outage is why a server is out of use.
 type outage struct {
 	why   *StopError // nil: it is not
 	until time.Time  // it is tried again then; zero: not in this run
@@ -60,8 +60,7 @@ func newLane(e *engine, r Route, lanes int) *lane {
 	return l
 }
 
-// leaveOut leaves the server out until a time, or with none, for the rest of the run. When none is left the run stops: stop is called with the
-// reasons of all.
+// leaveOut takes the server out of use until a time; zero: for the rest of the run. When no server is left, stop is called with the reasons of all.
 func (l *lane) leaveOut(why *StopError, until time.Time, stop func(error)) {
 	l.engine.lanesMu.Lock()
 	defer l.engine.lanesMu.Unlock()
@@ -101,7 +100,7 @@ func (e *engine) allOut() *StopError {
 	return all
 }
 
-// out reports whether the server is left out while there are others, and until when.
+// out reports whether the server is out of use while there are others, and until when; zero: for the rest of the run.
 func (l *lane) out() (until time.Time, out bool) {
 	if !l.engine.severalRoutes() {
 		return until, false
@@ -138,7 +137,7 @@ func (e *engine) onlyRoute() string {
 	return e.lanes[0].route.Name
 }
 
-// othersTake reports whether another server could take what this one does not.
+// othersTake reports whether another server is in use, which may take what this one does not.
 func (l *lane) othersTake() bool {
 	if !l.engine.severalRoutes() {
 		return false

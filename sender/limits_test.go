@@ -69,8 +69,8 @@ func (l domainLimits) Return(ctx context.Context, u store.Unsent) error {
 	return l.store.Return(ctx, "fake:25", l.domain, l.limits.limits, u)
 }
 
-// What a run had leave for and did not offer is there for the next one at once: of the server's rate and of the domain's.
-func TestLeaveGoesBack(t *testing.T) {
+// What a run was granted and did not offer is there for the next one at once: of the server's rate and of the domain's.
+func TestUnusedGrantsGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 60, "process")
 		s := newServer(t, nil, map[string][]string{address(2): {"rcpt 550 5.1.1 no such user"}})

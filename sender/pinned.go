@@ -11,15 +11,16 @@ import (
 	"mailblast/store"
 )
 
-// A job that is pinned to a server goes over that one only, which may have the message already (see store.Job). Nobody else's messages
-// wait for it: the lane of its server takes it from a channel of its own, and what has no room there, or waits there while nothing else goes on, goes
-// back to the queue for a moment. When there is no such server, or it is left out, the recipient stays in the queue for the next run.
+// A job that is pinned to a server goes over that server only, which may have the message already (see store.Job). No other message
+// waits for it: the lane of its server takes it from a channel of its own. A job that finds no room there, or waits there while nothing else goes
+// on, goes back to the queue for a moment. When there is no such server, or it is left out, the recipient stays in the queue for the next run.
 
 const (
-	// pinnedPause is for how long a pinned job goes back to the queue that its lane has no use for.
+	// pinnedPause is for how long a pinned job goes back to the queue when its lane has no room for it.
 	pinnedPause = 500 * time.Millisecond
 
-	// nextRunPause is for how long, beyond the time that the run stays for, one goes back whose server cannot be used. The next run does not mind.
+	// nextRunPause is for how long it goes back when its server cannot be used, counted from the end of what the run stays for. The next run
+	// takes it even so.
 	nextRunPause = time.Hour
 )
 
@@ -59,7 +60,7 @@ func (l *lane) keepPinnedIfOut(j store.Job) (kept bool) {
 	return why != nil
 }
 
-// keepForNextRun puts a pinned job back until the run has ended, and says so of its server.
+// keepForNextRun puts a pinned job back until the run has ended, and keeps why for what the run says at its end.
 func (e *engine) keepForNextRun(j store.Job, why string) {
 	e.lanesMu.Lock()
 	e.missed[j.Pin] = why

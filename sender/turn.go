@@ -8,9 +8,9 @@ import (
 	"mailblast/store"
 )
 
-// Turns keep the servers' parts of the messages in proportion to their weights, for as long as they can take them: a server that is ahead
+// Turns keep the routes' parts of the messages in proportion to their weights, as long as the servers can take their parts: a route that is ahead
 // waits for those that are behind, but not for one that is left out, waits for its limits, has trouble, or has taken nothing for a
-// second. What such a server does not take is the others' for good: it is not made up for.
+// second. What such a route does not take goes to the others, and is not made up for later.
 type turns struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed when somebody may have got a turn
@@ -19,16 +19,17 @@ type turns struct {
 // A turn is a lane's part.
 type turn struct {
 	taken   float64   // messages, divided by the weight
-	last    time.Time // one was taken; zero: never, or there was trouble since
+	last    time.Time // when one was taken; zero: never, or there was trouble since
 	idle    int       // workers that have nothing to do
 	limited int       // workers that wait for the limits
 	absent  bool      // it could not take its part lately
 }
 
 const (
-	// turnsAhead is by how many messages a server may be ahead, so that connections need not wait for each other at every message.
+	// turnsAhead is by how many messages a route may be ahead, so that connections need not wait for each other at every message.
 	turnsAhead = 4
 
+	// turnPatience is for how long others wait for a route that takes nothing.
 	turnPatience = time.Second
 )
 
@@ -73,7 +74,7 @@ func (l *lane) takeTurn(now time.Time) bool {
 	return true
 }
 
-// returnTurn gives a turn back for which there was no job, or no permit.
+// returnTurn gives back a turn for which there was no job, or no permit.
 func (l *lane) returnTurn() {
 	if l.route.Weight == 0 {
 		return
@@ -83,7 +84,7 @@ func (l *lane) returnTurn() {
 	l.turn.taken -= 1 / float64(l.route.Weight)
 }
 
-// noteTrouble notes that the server cannot be relied upon, so that others do not wait for it.
+// noteTrouble notes that the server cannot be relied upon, so that the others do not wait for it.
 func (l *lane) noteTrouble() {
 	if l.route.Weight == 0 {
 		return
@@ -103,7 +104,7 @@ func (l *lane) countWorker(n *int, by int) {
 	*n += by
 }
 
-// awaitTurn waits for the lane's turn and takes it, or for a job that is pinned to the lane's server, which is nobody else's turn.
+// awaitTurn waits for the lane's turn and takes it, or for a job that is pinned to the lane's server: that needs no turn, as no other lane may take it.
 func (l *lane) awaitTurn(ctx context.Context) (j store.Job, pinned, ok bool) {
 	for {
 		l.engine.turns.mu.Lock()

@@ -8,38 +8,38 @@ import (
 // An adaptive finds out how fast a server takes messages, from nothing but the replies, and stays just under that. It is
 // arithmetic: the caller says what time it is.
 //
-// The strategy, after the concurrency scheduler of Postfix (SCHEDULER_README: feedback; what is dead is probed by one message) and
-// the recovery of CUBIC (RFC 9438 section 4.2), with a rate in the place of the window, as that is what providers limit:
+// The strategy is after the concurrency scheduler of Postfix (SCHEDULER_README: feedback; what is dead is probed by one message) and
+// the recovery of CUBIC (RFC 9438 section 4.2), with a rate in the place of the window, as a rate is what providers limit:
 //
 //	at first:   ceiling = what was found before, else no limit
 //	offer:      one message every 1/rate seconds
 //	throttled:  ceiling = rate; pause = max(0.1 s, 1 message's time); probe after the pause
 //	            (not when the message was offered before the last time that this was done)
-//	probe:      one message, and nobody else until its reply:
+//	probe:      one message, and no other until its reply:
 //	              throttled: pause = 1.25 × pause; probe after it
-//	              accepted:  ceiling = what the server took lately, ceiling at most (see measure); seen for a short time only,
-//	                         it is taken together with the ceiling before, each with the weight of the time for which it was seen,
-//	                         and is ceiling/2 at least, unless that was a second or more, and longer than the ceiling was seen
+//	              accepted:  ceiling = what the server took lately, ceiling at most (see measure). A measurement is averaged with the ceiling
+//	                         before, each with the weight of the time for which it was seen. One of a short time is ceiling/2 at least: short
+//	                         is up to a second, or as long as the ceiling was seen
 //	                         span = twice the last one, from 1 s to the longer of 10 s and 50 messages' time
 //	                                (at least half the time that was measured)
 //	rate:       ceiling × (1 - 0.1 × (1 - t/span)³) where t is the time since the probe, without lulls
 //
-// The recovery is quick at first, levels out at the ceiling, stays there for about as long again, and then grows faster and
-// faster: a limit that was raised, or was taken for too low in the beginning, is found within some spans. Halving, as TCP did
+// The recovery is fast at first, levels out at the ceiling, stays there for about as long again, and then grows faster and
+// faster: a limit that was raised, or was measured too low in the beginning, is found within some spans. Halving, as TCP did
 // before CUBIC, would give up a quarter of the rate on average; this gives up less than a tenth.
 //
-// Pauses grow by a quarter only, as a server that counts by the minute or the hour has to be found awake again soon after it is:
-// doubling would lose up to half of its time.
+// Pauses grow by a quarter only. A server that counts by the minute or the hour takes messages again at the full minute or hour, and that has
+// to be noticed soon: doubling would lose up to half of the time.
 //
-// Whoever waits for the next message's time stands in line (see line), and who was throttled goes to its end: where a server counts by
-// the connection, the probe goes out over another one.
+// Messages that wait for their moment are in a line (line.go), and one that was throttled goes to its end: where a server counts by
+// the connection, the probe goes out over another connection.
 //
-// The weights are there because a few unlucky messages are not to undo what many have shown: a connection may have less left than the
-// others when the server throttles again right after the probe. Halved each time, they do not stand in the way of a limit that was lowered.
-// Nor are they to stand in the way of a window's length: who begins at the end of one finds a full window's messages taken in a moment, and
-// after that again, and would need window after window to come down from there by halves.
+// The weights let a few unlucky messages not undo what many have shown: when the server throttles again right after the probe, the
+// connection of that message may have had less left than the others. The weight of the ceiling is halved each time, so that a limit that was
+// lowered is found. A short measurement says little either: a run that begins at the end of a server's window has a full window's messages
+// taken in a moment, and then again, and would otherwise come down from there by halves, window after window.
 //
-// It is not to be improved by learning the length of such windows: servers count in several at once.
+// Do not try to learn the length of such windows: servers count in several at once.
 type adaptive struct {
 	ceiling float64       // messages a second; +Inf: no limit was found yet
 	span    time.Duration // from 0.9 × ceiling to ceiling
@@ -70,7 +70,7 @@ const (
 	// lateMost is how late a timer may be for it to be made up for.
 	lateMost = 2 * time.Millisecond
 
-	// replyMost is how long the reply to a probe is awaited until another one is made: the message may have had a fate of its own.
+	// replyMost is how long the reply to a probe is awaited until another one is made: the reply may be late for a reason of this message alone.
 	replyMost = 10 * time.Second
 	replyPoll = 10 * time.Millisecond
 
@@ -125,14 +125,14 @@ func (a *adaptive) offer(now time.Time, most time.Duration) (wait time.Duration,
 		return 0, true
 	}
 	if lull := now.Sub(a.last) - seconds(1.5/a.rate(a.last)) - 20*time.Millisecond; lull > 0 && !a.last.IsZero() {
-		// There was nothing to send, or something else was in the way: nothing was learned meanwhile.
+		// There was nothing to send, or something else was in the way, so nothing was learned meanwhile.
 		a.since, a.from = a.since.Add(lull), a.from.Add(lull)
 	}
 	gap := seconds(1 / a.rate(now))
 	if wait = max(a.next.Sub(now), 0); wait > most {
 		return wait, false
 	}
-	// A timer that was late is made up for: at once where messages follow each other as closely as timers go, and else by and by,
+	// A late timer is made up for: at once where messages follow each other as closely as timers go off, and else bit by bit,
 	// as some servers want a distance between two messages.
 	a.next, a.last = later(a.next, now.Add(-lateMost)).Add(gap), now.Add(wait)
 	if gap > 2*lateMost {
@@ -234,7 +234,7 @@ func (a *adaptive) other(offered time.Time) {
 func (a *adaptive) throttle(offered, now time.Time) (pause time.Duration, begun bool) {
 	switch {
 	case a.pause == 0 && offered.Before(a.since):
-		// It was under way when the rate was lowered for another.
+		// It was under way when the rate was lowered for another message.
 		return 0, false
 	case a.pause == 0:
 		a.first, a.start, a.ceiling = now, a.ceiling, a.rate(now)

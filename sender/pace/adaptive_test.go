@@ -213,7 +213,7 @@ func TestAdaptive(t *testing.T) {
 	}
 }
 
-// What was found before is where the next run begins, without a storm; and it is no more than where it begins.
+// A run begins at the rate that was found before, without a storm of refusals; and goes on from there.
 func TestAdaptiveBeginsWhereItWas(t *testing.T) {
 	for _, before := range []float64{7, 14, 140} {
 		a := newAdaptive(before)
@@ -231,7 +231,8 @@ func TestAdaptiveBeginsWhereItWas(t *testing.T) {
 	}
 }
 
-// Who begins at the end of a window is let have two windows' messages in a moment, and needs no window after window to come down from there.
+// A run that begins at the end of a server's window has two windows' messages taken in a moment, and does not take window after window to come
+// down from there.
 func TestAdaptiveBeginsAtTheEndOfAWindow(t *testing.T) {
 	const window = 4 * time.Second
 	for _, left := range []time.Duration{30 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, time.Second, 2 * time.Second} {

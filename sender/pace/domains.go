@@ -9,15 +9,15 @@ import (
 // Domains keep the recipients' domains from each other's way: a domain that is slow, or has a rate of its own, has few jobs with the
 // workers, and its others are parked, while those of other domains go by.
 //
-// How many a domain may have is found as Postfix finds its concurrency: one begins with few, and every job that a server
+// How many a domain may have is found as Postfix finds its concurrency: a domain begins with few, and every job that a server
 // has answered makes room for one more. A domain that hangs from its first message on never gets beyond the few. One that begins
 // to hang when it has many may keep as many connections waiting as it had; to prevent that, a list with one large domain would have
-// to leave connections unused. Those that are found to be slow have half of the connections, all together, while the workers have enough
-// without them.
+// to leave connections unused. Domains that are found to be slow share half of the connections, as long as the others keep the workers
+// busy.
 //
-// What is parked is claimed, and no more than a batch of it is kept: a list may begin with ten thousand rows of one slow domain. When
-// that much is there, those whose domain has kept them waiting for long are postponed, which is that they go back to the queue for a while, and
-// so are, until the domain has room again, further ones.
+// A parked job is claimed, and no more than a batch of them is kept: a list may begin with ten thousand rows of one slow domain. When
+// there are that many, those that a slow domain has kept waiting are postponed, which means that they go back to the queue for a while, and
+// so are further ones until the domain has room again.
 //
 // One goroutine schedules: all methods but Done are its alone, and so are the fields that mu does not guard.
 type Domains[Job any] struct {
@@ -37,7 +37,7 @@ type Domains[Job any] struct {
 }
 
 type domain[Job any] struct {
-	busy, window int         // guarded by mu
+	busy, window int         // jobs that the workers have, and may have; guarded by mu
 	service      ServiceTime // guarded by mu
 	counted      []time.Time // when those that are busy count for the rate, the oldest first; guarded by mu
 
@@ -145,8 +145,9 @@ func (d *Domains[Job]) Place(ctx context.Context, name string, j Job) (a Admissi
 // Parked is how many jobs are parked.
 func (d *Domains[Job]) Parked() int { return d.parked }
 
-// Behind leaves out of account what a domain has with the workers behind messages to others which the server does not answer: those others
-// hang, and if all that the domain may have is behind them, it would hang with them. It is counted only when something is parked.
+// Behind does not count against a domain those of its jobs that wait on a connection behind messages to other domains which the server does not
+// answer. The other domains hang; this one would hang with them if all that it may have is behind them. count is called only when something is
+// parked.
 func (d *Domains[Job]) Behind(count func() map[string]int) {
 	for _, v := range d.behind {
 		v.behind = 0
@@ -192,8 +193,8 @@ func (d *Domains[Job]) admit(ctx context.Context, v *domain[Job], now time.Time)
 	return true, nil
 }
 
-// slowHaveEnough says that slow domains have half of the connections, and the others need the rest: each connection has something to do, or
-// as much as it takes at a time while no others are there. The caller holds mu.
+// slowHaveEnough reports whether slow domains have their half of the connections, and the workers have enough to do without more of them: a job for
+// each connection, or as many as a worker holds where there are no other domains. The caller holds mu.
 func (d *Domains[Job]) slowHaveEnough() bool {
 	open, busy := d.open(), 0
 	for _, v := range d.slow {
@@ -240,9 +241,9 @@ func (d *Domains[Job]) End(ctx context.Context) error {
 	return nil
 }
 
-// Postpone takes the jobs of slow domains off what is parked, so that half of most is left of them all together. connected is since when there
-// are sessions: for what was before no domain can be blamed. waiting is how long messages to a domain wait for the server already. It does
-// nothing when it was called a moment ago.
+// Postpone takes jobs of slow domains off what is parked, until half of most is left of them, all together, and calls back for each with the time when
+// it is due again. connected is since when there have been sessions: no domain is to blame for the time before. waiting says for how long messages
+// to a domain wait for the server already. Postpone does nothing when it was called a moment ago.
 func (d *Domains[Job]) Postpone(now time.Time, most int, connected time.Time, waiting map[string]ServiceTime, back func(Job, time.Time)) {
 	if now.Sub(d.looked) < slowAfter/10 {
 		return

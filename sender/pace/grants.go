@@ -79,7 +79,7 @@ func (g *Grants) wait(ctx context.Context, sleep Sleeper, most time.Duration, wa
 			return counted, DelayError(wait)
 		}
 		if err == nil && wait == 0 {
-			return counted, nil // also where somebody else has just heard that there is no more
+			return counted, nil // even where another goroutine has just been told that there is no more
 		}
 		if slept := sleep(wait, nil); slept != nil {
 			if err == nil {

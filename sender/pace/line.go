@@ -2,24 +2,24 @@ package pace
 
 import "slices"
 
-// A line is those that wait for the server's next moment, in the order in which they came. Only the first of them has one, so that it is
-// by the rate that holds then and not by one of long ago, and so that connections take turns: for a server that counts by the connection
-// the first one is the one that can carry most, and the last one, which was throttled just now, the one that can carry least.
+// A line holds those who wait for the server's next moment, in the order in which they came. Only the first has one. So it goes by the rate that
+// holds at that moment, and connections take turns: for a server that counts by the connection, the first in line is the one that can carry
+// most, and the last, which was throttled just now, the one that can carry least.
 //
 // The caller holds a lock.
 type line []chan struct{}
 
-// join is the end of the line. What it returns is signalled when its turn has come, unless that is at once.
+// join adds one to the end of the line. The channel is signalled when it has become the first, unless it is at once.
 func (l *line) join() (woken chan struct{}) {
 	woken = make(chan struct{}, 1)
 	*l = append(*l, woken)
 	return woken
 }
 
-// ahead is how many are before one of the line.
+// ahead counts those before one in the line; -1: it has left.
 func (l line) ahead(woken chan struct{}) int { return slices.Index(l, woken) }
 
-// leave takes one out of the line, if it is in it.
+// leave takes one out of the line, if it is in it, and signals the next if that has become the first.
 func (l *line) leave(woken chan struct{}) {
 	i := l.ahead(woken)
 	if i < 0 {

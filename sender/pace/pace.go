@@ -33,8 +33,8 @@ type Limiter struct {
 	adaptive *adaptive
 	line     line   // of those that wait for the server
 	episode  int    // how often the server began to throttle; a permit from before that is void
-	said     string // what it said then
-	stage    int    // how far a message had come when it said so
+	said     string // what the server said then
+	stage    int    // how far a message had come when the server last throttled
 }
 
 // NewLimiter begins with the rate that was found before.
@@ -103,7 +103,7 @@ func (l *Limiter) Try(ctx context.Context, want int) (Permit, bool) {
 	}
 	var p Permit
 	if l.grants != nil {
-		// Whoever waits for the queue here has nothing better to do; this one has.
+		// Another goroutine may hold the lock while it waits for the queue. This one has something better to do.
 		if !l.grants.mu.TryLock() {
 			return Permit{}, false
 		}
