@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -38,9 +37,7 @@ type Lease struct {
 	domain, salt string
 	durability   string
 	started      bool
-	begun        int64    // messages, ever
-	marks        *os.File // see mark.go; nil before the first one
-	version      int64    // of the queue when it was claimed from first: see suppressMeanwhile
+	version      int64 // of the queue when it was claimed from first: see suppressMeanwhile
 
 	rate rateMeter // touched under store.mu
 }
@@ -107,17 +104,13 @@ func (s *Store) lockOf(name string) *flock.Flock {
 
 // Release gives the lease up.
 func (l *Lease) Release() error {
-	if l.marks != nil {
-		l.marks.Close()
-	}
 	return l.lock.Unlock()
 }
 
 // read takes what every claim needs from the campaign's row. The caller holds store.mu.
 func (l *Lease) read(ctx context.Context) error {
-	return l.store.writer.QueryRowContext(ctx, `SELECT id, message_domain, message_salt, durability, started IS NOT NULL,
-		coalesce((SELECT n FROM tally WHERE campaign = id AND state = ?1), 0) FROM campaign WHERE name = ?2`, begun, l.name).
-		Scan(&l.id, &l.domain, &l.salt, &l.durability, &l.started, &l.begun)
+	return l.store.writer.QueryRowContext(ctx, `SELECT id, message_domain, message_salt, durability, started IS NOT NULL FROM campaign WHERE name = ?1`, l.name).
+		Scan(&l.id, &l.domain, &l.salt, &l.durability, &l.started)
 }
 
 // Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
@@ -158,7 +151,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 				rows.Close()
 				return errDamaged{fmt.Sprintf("an index has row %d as held, but it is %q", h.id, h.state)}
 			}
-			h.doubt = store.State(h.state) == store.Sending || l.durability == "process" && (boot == "" || boot != bootID())
+			h.doubt = store.State(h.state) == store.Sending || l.durability == "process" && !sameBoot(boot, s.boot)
 			all = append(all, h)
 		}
 		if err := rows.Err(); err != nil {
@@ -226,7 +219,7 @@ func (l *Lease) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
 		if owner == 0 || l.route != w.Route {
 			// A number that no process has had or will have.
 			err := s.each(ctx, 1, func(row []driver.Value) error { owner, _ = row[0].(int64); return nil },
-				"INSERT INTO owner (campaign, boot, pid, since, server) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", l.id, bootID(), os.Getpid(), now, w.Route)
+				"INSERT INTO owner (campaign, boot, pid, since, server) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id", l.id, s.boot, os.Getpid(), now, w.Route)
 			if err != nil {
 				return err
 			}
@@ -395,13 +388,4 @@ func (l *Lease) Expire(ctx context.Context) error {
 		}
 		return s.count(ctx, l.id, map[string]int64{string(store.Queued): -n - late, deferred: -late, string(store.Failed): n + late})
 	}))
-}
-
-// bootID names this start of the machine, so that rows that were held before a reboot can be told. "" where the system has no such name.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return string(bytes.TrimSpace(b))
 }

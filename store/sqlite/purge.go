@@ -92,6 +92,9 @@ func (s *Store) settle(ctx context.Context, owed []int64) error {
 		if err := s.exec(ctx, "DELETE FROM campaign WHERE id = ?1 AND purged IS NOT NULL AND started IS NULL", id); err != nil {
 			return err
 		}
+		if err := s.exec(ctx, "DELETE FROM tally WHERE campaign = ?1 AND campaign NOT IN (SELECT id FROM campaign)", id); err != nil {
+			return err
+		}
 	}
 	return nil
 }

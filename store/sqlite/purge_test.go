@@ -179,21 +179,3 @@ func TestPurgeWhileRead(t *testing.T) {
 		t.Errorf("cleaned a clean file: %v, %v", cleaned, err)
 	}
 }
-
-// A queue of the first version is brought up to date, with all that is in it.
-func TestMigrate(t *testing.T) {
-	s, l := loaded(t, 3)
-	l.Release()
-	if _, err := s.writer.ExecContext(t.Context(), "DROP INDEX job_due; ALTER TABLE job DROP COLUMN rank; CREATE INDEX job_due ON job(campaign, due, id) WHERE state = 'queued'; ALTER TABLE campaign DROP COLUMN order_by; ALTER TABLE campaign DROP COLUMN priority; ALTER TABLE campaign DROP COLUMN purged; ALTER TABLE campaign DROP COLUMN scrubbed; DROP TABLE unsynced; DROP TABLE server; DROP TABLE pace; DROP TABLE usage; DROP TABLE pinned; ALTER TABLE owner DROP COLUMN server; PRAGMA user_version=1"); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	again, err := Open(t.Context(), s.Path(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
-	if c := countsOf(t, again); c.Queued != 3 {
-		t.Errorf("%+v", c)
-	}
-}

@@ -67,7 +67,6 @@ func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Ou
 				return err
 			}
 		}
-		delta[begun] += int64(len(kept))
 		if rate, ok := l.rate.add(at, delta); ok {
 			if err := s.exec(ctx, "UPDATE campaign SET rate = ?1, updated = ?2 WHERE id = ?3", rate, now, l.id); err != nil {
 				return err
@@ -80,9 +79,6 @@ func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Ou
 	}
 	if len(kept) > 0 {
 		l.started = true
-		if l.begun += int64(len(kept)); durability == "strict" {
-			l.mark()
-		}
 	}
 	return kept, nil
 }

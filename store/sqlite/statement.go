@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // A statement is prepared once on the writer, and spoken to without database/sql in between: its conversions and locks cost
 // more than the change of a row does. The caller holds Store.mu.
 type statement struct {
-	prepared *sqlite3.SQLiteStmt
+	prepared queryStmt
 	args     []driver.NamedValue
+}
+
+type queryStmt interface {
+	driver.Stmt
+	driver.StmtQueryContext
 }
 
 // statement prepares a query, or finds it prepared.
@@ -24,11 +27,11 @@ func (s *Store) statement(query string) (*statement, error) {
 	}
 	st := &statement{}
 	err := s.writer.Raw(func(conn any) error {
-		prepared, err := conn.(*sqlite3.SQLiteConn).Prepare(query)
+		prepared, err := conn.(driver.Conn).Prepare(query)
 		if err != nil {
 			return err
 		}
-		st.prepared = prepared.(*sqlite3.SQLiteStmt)
+		st.prepared = prepared.(queryStmt)
 		return nil
 	})
 	if err != nil {

@@ -2,33 +2,29 @@
 //
 // A file has one writer at a time, across all processes, and each writing method is one transaction. Beside the file lie the
 // lock of each campaign, by which one process at a time has its Lease, and its mark (mark.go), by which a queue that has
-// lost what was synced is known and refused.
+// lost what was written down is known and refused.
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"embed"
-	"encoding/binary"
+	_ "embed"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 
 	"mailblast/store"
 )
 
-//go:embed schema/*.sql
-var schema embed.FS
+//go:embed schema.sql
+var schema string
+
+// schemaVersion is the schema's (PRAGMA user_version). It goes up by one with each change; a queue of another version is refused.
+const schemaVersion = 10
 
 // applicationID marks a file as a mailblast queue (PRAGMA application_id): "mblq".
 const applicationID = 0x6d626c71
@@ -38,13 +34,17 @@ var _ store.Queue = (*Store)(nil)
 // A Store is an open queue. Its methods may be called by many goroutines; writes are serialised.
 type Store struct {
 	path string
+	boot string // this start of the machine
+	id   string // of the queue
 
 	mu         sync.Mutex // guards the writer and everything prepared on it
 	writer     *sql.Conn
 	prepared   map[string]*statement
-	durability string // what the writer's synchronous pragma was last set for
-	verified   bool   // the whole file was; see verify
-	granted    int    // grants for domains since those that are over were forgotten
+	durability string   // what the writer's synchronous pragma was last set for
+	verified   bool     // the whole file was; see verify
+	marks      *os.File // see mark.go; nil before the first one
+	line       []byte   // of the mark
+	granted    int      // grants for domains since those that are over were forgotten
 
 	writeDB, readDB *sql.DB
 }
@@ -60,10 +60,7 @@ func Open(ctx context.Context, path string, create bool) (*Store, error) {
 	if err := prepareFile(path, create); err != nil {
 		return nil, err
 	}
-	if err := checkLog(path); err != nil {
-		return nil, fmt.Errorf("queue %s: %w", path, err)
-	}
-	s := &Store{path: path, prepared: map[string]*statement{}, durability: "strict"}
+	s := &Store{path: path, boot: bootID(), prepared: map[string]*statement{}, durability: "strict"}
 	if err := s.open(ctx); err != nil {
 		// To close it would fold what is left of a log into the file, and remove the log.
 		if behind := (errBehind{}); !errors.As(err, &behind) {
@@ -101,7 +98,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	// SQLite does not wait where two processes make the queue at the same moment: one of them begins again.
 	opening, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("it could not be opened"))
 	defer cancel()
-	if err = s.patiently(opening, func() error { return s.migrate(ctx) }); err != nil {
+	if err = s.patiently(opening, func() error { return s.prepare(ctx) }); err != nil {
 		return err
 	}
 	// From here on who waits is asked every second whether to go on: see patiently.
@@ -133,132 +130,14 @@ func (s *Store) Close() error {
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.Close())
 	}
+	if s.marks != nil {
+		errs = append(errs, s.marks.Close())
+	}
 	return errors.Join(errs...)
 }
 
-// prepareFile makes sure that there is a file that may be a queue. SQLite would make a missing one world-readable, and
-// would take an empty one or a text file that happens to be there for a fresh database.
-//
-// Nor is a queue that was lost made anew: everybody in it would be sent to again. It has left its locks, or its log, and these are
-// looked for first: whoever makes a queue at this moment makes them after the file.
-func prepareFile(path string, create bool) error {
-	was := wasThere(path)
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("queue %s: this is not a file; name one with --db", path)
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if was {
-			return lost(path, "the file is not there, and it was")
-		}
-		if !create {
-			return fmt.Errorf("%w: %s", store.ErrNoQueue, path)
-		}
-		if err := makeFolder(filepath.Dir(path)); err != nil {
-			return fmt.Errorf("queue: make its folder: %w", err)
-		}
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			return prepareFile(path, false) // another process was faster, or a symbolic link leads nowhere
-		}
-		if err != nil {
-			return fmt.Errorf("queue: %w", err)
-		}
-		return f.Close()
-	}
-	if err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	defer f.Close()
-	head := make([]byte, 18)
-	switch n, err := io.ReadFull(f, head); {
-	case n == 0 && errors.Is(err, io.EOF):
-		if was {
-			return lost(path, "the file is empty, and it was not: it was left as it is")
-		}
-		return nil // made by a run that died before the schema was in it
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("queue %s: %w", path, err)
-	case len(bytes.Trim(head[:n], "\x00")) == 0:
-		return nil // the power went while it was made: the journal beside it takes it back; without one SQLite refuses the file
-	case string(head[:min(n, 16)]) != "SQLite format 3\x00":
-		return fmt.Errorf("queue %s: this is not a mailblast queue; it was left as it is. Name another file with --db", path)
-	}
-	return whole(f, pageSize(binary.BigEndian.Uint16(head[16:])))
-}
-
-// whole refuses a file that does not end with a page. SQLite would take what is missing for zeros. Beside a log or a journal that may be how
-// a write was interrupted, which they mend.
-func whole(f *os.File, pageSize int) error {
-	for _, suffix := range []string{"-wal", "-journal"} {
-		if info, err := os.Stat(f.Name() + suffix); err == nil && info.Size() > 0 {
-			return nil
-		}
-	}
-	info, err := f.Stat()
-	if err == nil && pageSize > 0 && info.Size()%int64(pageSize) != 0 {
-		err = errDamaged{"it does not end where a page does"}
-	}
-	if err != nil {
-		return fmt.Errorf("queue %s: %w", f.Name(), err)
-	}
-	return nil
-}
-
-// wasThere says whether a queue's file has had something in it: a campaign's lock, and a log with content, are made only
-// afterwards.
-func wasThere(path string) bool {
-	locks, _ := os.ReadDir(path + locksSuffix)
-	log, err := os.Stat(path + "-wal")
-	return len(locks) > 0 || err == nil && log.Size() > 0
-}
-
-func lost(path, how string) error {
-	return fmt.Errorf("queue %s: %s. Put it back, or restore it from a backup; to begin anew, and send to everyone again, remove what is left of it: %s", path, how,
-		strings.Join([]string{path, path + locksSuffix, path + "-wal", path + "-shm"}, ", "))
-}
-
-// makeFolder makes a folder and what is missing above it, so that they survive a power cut: SQLite syncs the folder of its
-// files, but not the name of that folder in the one above.
-func makeFolder(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	parent := filepath.Dir(dir)
-	if err := makeFolder(parent); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	f, err := os.Open(parent)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// closeToOthers takes from everybody what only the owner, and perhaps a group, should be able to do with the queue's
-// files. SQLite makes -wal and -shm with the rights of the file itself. Who is not the owner cannot change it.
-func closeToOthers(path string) error {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		info, err := os.Stat(path + suffix)
-		if err != nil || info.Mode().Perm()&0o007 == 0 {
-			continue
-		}
-		if err := os.Chmod(path+suffix, info.Mode().Perm()&^0o007); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-	}
-	return nil
-}
-
-// migrate brings the schema to this version, one transaction a step, and refuses what it does not know.
-func (s *Store) migrate(ctx context.Context) error {
-	steps, err := fs.Glob(schema, "schema/*.sql")
-	if err != nil {
-		return err
-	}
+// prepare refuses a file that is not a queue of this version, or has lost something, and makes the queue in one that is empty.
+func (s *Store) prepare(ctx context.Context) error {
 	marks, err := s.readMarks()
 	if err != nil {
 		return err
@@ -268,15 +147,22 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
 	}
-	id, version, err := s.identity(ctx)
-	if err != nil {
+	application, version, err := s.identity(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	if version > len(steps) {
-		return fmt.Errorf("it was made by a newer version of mailblast (schema %d, this one knows %d); it was left as it is. Use that version", version, len(steps))
-	}
-	if id != applicationID && tables > 0 {
+	case version > schemaVersion:
+		return fmt.Errorf("it was made by a newer version of mailblast (schema %d, this one knows %d); it was left as it is. Use that version", version, schemaVersion)
+	case application != applicationID && tables > 0:
 		return errors.New("this SQLite database is not a mailblast queue; it was left as it is. Name another file with --db")
+	case version < schemaVersion && tables > 0:
+		return fmt.Errorf("it was made by an older version of mailblast (schema %d, this one knows %d alone); it was left as it is. "+
+			"Send what is left in it, and report on it, with that version, and name another file with --db for this one", version, schemaVersion)
+	}
+	if tables > 0 {
+		if err := s.readID(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.checkMarks(ctx, marks, tables > 0); err != nil {
 		return err
@@ -286,120 +172,31 @@ func (s *Store) migrate(ctx context.Context) error {
 	if _, err := s.writer.ExecContext(ctx, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA cache_size=-20000"); err != nil {
 		return err
 	}
-	for ; version < len(steps); version++ {
-		sql, err := schema.ReadFile(steps[version])
-		if err != nil {
-			return err
-		}
-		err = s.write(ctx, func(ctx context.Context) error {
-			// Another process may have done it while this one waited for the lock.
-			if _, now, err := s.identity(ctx); err != nil || now > version {
-				return err
-			}
-			_, err := s.writer.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d", sql, applicationID, version+1))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("schema %d: %w", version+1, err)
-		}
+	if tables > 0 {
+		return nil
 	}
-	return nil
+	err = s.transaction(ctx, "strict", func(ctx context.Context) error {
+		// Another process may have done it while this one waited for the lock.
+		if _, version, err := s.identity(ctx); err != nil || version == schemaVersion {
+			return err
+		}
+		_, err := s.writer.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA application_id=%d; PRAGMA user_version=%d", schema, applicationID, schemaVersion))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("schema %d: %w", schemaVersion, err)
+	}
+	return s.readID(ctx)
 }
 
-func (s *Store) identity(ctx context.Context) (id, version int, err error) {
-	if err = s.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+func (s *Store) readID(ctx context.Context) error {
+	return s.writer.QueryRowContext(ctx, "SELECT id FROM queue").Scan(&s.id)
+}
+
+func (s *Store) identity(ctx context.Context) (application, version int, err error) {
+	if err = s.writer.QueryRowContext(ctx, "PRAGMA application_id").Scan(&application); err != nil {
 		return 0, 0, err
 	}
 	err = s.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	return id, version, err
-}
-
-// write runs do in one immediate transaction that is on the disk when write returns nil, waiting for other writers as long as ctx allows.
-// The transaction itself is not cancelled half way: what is written down is worth more than a quick end.
-func (s *Store) write(ctx context.Context, do func(context.Context) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.writeAs(ctx, "strict", do)
-}
-
-// writeAs is write with a durability: "process" leaves the fsync to the operating system. The caller holds s.mu.
-func (s *Store) writeAs(ctx context.Context, durability string, do func(context.Context) error) (err error) {
-	// A context that can end makes the driver start a goroutine for every statement.
-	plain := context.WithoutCancel(ctx)
-	if durability != s.durability {
-		mode := "FULL"
-		if durability == "process" {
-			mode = "NORMAL"
-		}
-		if err := s.exec(plain, "PRAGMA synchronous="+mode); err != nil {
-			return err
-		}
-		s.durability = durability
-	}
-	if err := s.patiently(ctx, func() error { return s.exec(plain, "BEGIN IMMEDIATE") }); err != nil {
-		return err
-	}
-	if durability == "process" {
-		err = s.exec(plain, "UPDATE unsynced SET n = n + 1") // for checkLog
-	}
-	if err == nil {
-		err = do(plain)
-	}
-	if err == nil {
-		err = s.exec(plain, "COMMIT")
-	}
-	if err != nil {
-		// After some errors SQLite has rolled back by itself, and says so; either way nothing is left open.
-		_ = s.exec(plain, "ROLLBACK")
-	}
-	return err
-}
-
-// patiently does what another process may be in the way of, again and again for as long as ctx allows: somebody loads a large
-// list, or holds the lock in a shell.
-func (s *Store) patiently(ctx context.Context, do func() error) error {
-	err := do()
-	for busy(err) && ctx.Err() == nil {
-		select { // SQLite has waited for a second, or knows that it is of no use at the moment
-		case <-ctx.Done():
-		case <-time.After(10 * time.Millisecond):
-			err = do()
-		}
-	}
-	if busy(err) {
-		return fmt.Errorf("%w while another program held the queue", context.Cause(ctx))
-	}
-	return err
-}
-
-func busy(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
-}
-
-// explain makes of SQLite's errors the contract's, and adds what a person can do about them.
-func explain(err error) error {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch e.Code {
-	case sqlite3.ErrNotADB, sqlite3.ErrCorrupt:
-		return fmt.Errorf("%w: the file is damaged; it was left as it is. Restore it from a backup, or try `sqlite3 FILE .recover`", err)
-	case sqlite3.ErrFull:
-		err = fmt.Errorf("%w: make room on the disk and run the same command again", err)
-	case sqlite3.ErrIoErr:
-		err = fmt.Errorf("%w: the disk may be full or failing (the system's log knows more); mend that and run the same command again", err)
-	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm:
-		err = fmt.Errorf("%w: the queue and its folder must be writable", err)
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		err = fmt.Errorf("%w: another program holds the queue", err)
-	}
-	return &store.FaultError{Err: err, MayPass: e.Code == sqlite3.ErrFull || e.Code == sqlite3.ErrIoErr || busy(e)}
-}
-
-// Version is SQLite's.
-func Version() string {
-	version, _, _ := sqlite3.Version()
-	return version
+	return application, version, err
 }

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mailblast/store"
 )
 
@@ -562,6 +560,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	newer := slices.Clone(good)
 	newer[63] = 200 // user_version
+	older := slices.Clone(good)
+	older[63] = 9
 	foreign := slices.Clone(good)
 	copy(foreign[68:], "abcd") // application_id
 	for _, test := range []struct {
@@ -572,6 +572,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"truncated", "not a mailblast queue", good[:10]},
 		{"foreign", "not a mailblast queue", foreign},
 		{"newer", "newer version", newer},
+		{"older", "with that version", older},
 		{"damaged", "damaged", damaged},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -685,61 +686,6 @@ func TestLockedQueue(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-}
-
-func BenchmarkLoad(b *testing.B) {
-	s := open(b)
-	l := acquire(b, s, "test")
-	next := list(b.N)
-	b.ReportAllocs()
-	if _, err := l.Load(b.Context(), snapshot, false, next); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// The worst order for the index: the rows come as if shuffled.
-func BenchmarkLoadOrdered(b *testing.B) {
-	s := open(b)
-	l := acquire(b, s, "test")
-	next := list(b.N)
-	i := 0.0
-	b.ReportAllocs()
-	if _, err := l.Load(b.Context(), ordered("score", func([]string) float64 { i += 0.6180339887; return i - math.Floor(i) }), false, next); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// A row's whole life in groups of ten: claim, begin, finish. Beside the time it prints what of it is the processor's.
-func BenchmarkDrain(b *testing.B) {
-	_, l := loaded(b, b.N)
-	b.ReportAllocs()
-	before := processorTime(b)
-	b.ResetTimer()
-	var finish []store.Outcome
-	for {
-		jobs := claim(b, l, 100)
-		if len(jobs) == 0 {
-			break
-		}
-		for group := range slices.Chunk(jobs, 10) {
-			record(b, l, group, finish...)
-			finish = finish[:0]
-			for _, j := range group {
-				finish = append(finish, store.Outcome{Job: j, State: store.Sent, Code: 250, Status: "2.0.0", Text: "Ok: queued as 4ABCDEF", Server: "mx.example.com"})
-			}
-		}
-	}
-	record(b, l, nil, finish...)
-	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
-}
-
-// processorTime is what this process has used, in user mode and in the kernel.
-func processorTime(b *testing.B) time.Duration {
-	var used unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // What is queued, deferred or not, ends when it is too late.

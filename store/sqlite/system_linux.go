@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,13 +73,4 @@ func networkFileSystem(magic uint32) string {
 		return "vmhgfs (a folder shared with VMware's host)"
 	}
 	return ""
-}
-
-// bootTime is when this machine was started, by its clock of now.
-func bootTime() (t time.Time, ok bool) {
-	var up unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
-		return t, false
-	}
-	return time.Now().Add(-time.Duration(up.Nano())), true
 }

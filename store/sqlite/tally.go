@@ -9,11 +9,8 @@ import (
 )
 
 // The tally says how many rows of a campaign are in each state, so that nobody has to count ten million of them. Besides, it
-// counts queued rows with attempts, and messages that were ever begun; see mark.go.
-const (
-	deferred = "deferred"
-	begun    = "begun"
-)
+// counts queued rows with attempts.
+const deferred = "deferred"
 
 // count adds to the tally, inside the caller's transaction.
 func (s *Store) count(ctx context.Context, campaign int64, delta map[string]int64) error {
@@ -45,12 +42,11 @@ func counts(ctx context.Context, db interface {
 		if err := rows.Scan(&state, &n); err != nil {
 			return c, err
 		}
-		switch field := tallied(&c, state); {
-		case field != nil:
-			*field = n
-		case state != begun:
+		field := tallied(&c, state)
+		if field == nil {
 			return c, errDamaged{fmt.Sprintf("%d recipients are %q", n, state)}
 		}
+		*field = n
 	}
 	return c, rows.Err()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -43,6 +44,9 @@ func (r *run) cut(ctx context.Context) error {
 		left = append(left, fmt.Sprint(filepath.Base(path), " ", len(content)))
 	}
 	r.note("power cut, left: %s", strings.Join(left, ", "))
+	if err := forgetWritten(filepath.Join(r.queue, queueName)); err != nil {
+		return err
+	}
 	if r.reboot {
 		if err := changeBoot(ctx, filepath.Join(r.queue, queueName)); err != nil {
 			return err
@@ -55,6 +59,19 @@ func (r *run) cut(ctx context.Context) error {
 	var err error
 	r.disk, err = openDisk(r.queue)
 	return err
+}
+
+// forgetWritten takes from a queue's mark what holds for the start of the machine alone in which it was written: all but the first line.
+func forgetWritten(queue string) error {
+	path := queue + ".locks/written"
+	mark, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // it did not come so far
+	}
+	if err != nil {
+		return err
+	}
+	return os.Truncate(path, int64(bytes.IndexByte(mark, '\n')+1))
 }
 
 // changeBoot makes the owners of a queue those of an earlier start of the machine.

@@ -176,7 +176,7 @@ func (v *verdict) inspect(ctx context.Context, queue string) error {
 	if err != nil {
 		return err
 	}
-	tally, err := counts(ctx, db, "SELECT state, n FROM tally WHERE n <> 0 AND state <> 'begun'")
+	tally, err := counts(ctx, db, "SELECT state, n FROM tally WHERE n <> 0 AND campaign <> 0")
 	if err != nil {
 		return err
 	}

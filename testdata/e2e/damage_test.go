@@ -33,7 +33,7 @@ func TestDamagedQueue(t *testing.T) {
 		{"log removed", "write-ahead log", func(f map[string][]byte) { delete(f, "queue.db-wal") }},
 		{"log cut", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"] = f["queue.db-wal"][:len(f["queue.db-wal"])/2] }},
 		{"log flipped", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/3] ^= 1 }},
-		// As after a reboot, or in a copy: the index is older than the start of the machine, or gone.
+		// The log's index, which SQLite makes anew, is older than the start of the machine, or gone.
 		{"log flipped, old index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/4] ^= 1 }},
 		{"log flipped, no index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][len(f["queue.db-wal"])/4] ^= 1; delete(f, "queue.db-shm") }},
 		{"header flipped, no index", "write-ahead log", func(f map[string][]byte) { f["queue.db-wal"][9] ^= 1; delete(f, "queue.db-shm") }},
@@ -61,6 +61,9 @@ func TestDamagedQueue(t *testing.T) {
 				t.Errorf("%s: %s: exit code %d; want 2 and %q\n%s", test.name, args[0], code, test.want, out)
 			}
 			for name, content := range damaged {
+				if name == "queue.db-shm" {
+					continue // SQLite makes it anew whenever it looks
+				}
 				if after, err := os.ReadFile(filepath.Join(s.dir, name)); err != nil || !bytes.Equal(after, content) {
 					t.Errorf("%s: %s has changed %s (%v)", test.name, args[0], name, err)
 				}
