@@ -42,7 +42,7 @@ func (m *Compiled) Composer() *Composer {
 		text:      body{known: m.segments, rounds: roundCounter{marks: m.marks}},
 		html:      body{known: m.segments, rounds: roundCounter{marks: m.marks}},
 		value:     fieldValue{rounds: roundCounter{marks: m.marks}},
-		converter: textConverter{placeholder: m.placeholder, skeletons: map[string][]textPiece{}},
+		converter: textConverter{placeholder: m.placeholder, skeletons: map[string][]textPiece{}, shaping: map[string][]int{}},
 	}
 }
 

@@ -95,13 +95,7 @@ func (b *body) source(p piece) []byte {
 }
 
 // all returns the whole text with LF line ends.
-func (b *body) all() []byte {
-	var text []byte
-	for _, p := range b.pieces {
-		text = append(text, b.source(p)...)
-	}
-	return text
-}
+func (b *body) all() []byte { return b.from(0) }
 
 // isPlain reports whether the body can travel as 7bit (RFC 2045 section 2.7): ASCII in lines of at most 998 octets.
 func (b *body) isPlain() bool {

@@ -2,40 +2,54 @@ package message
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"html"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"github.com/inbucket/html2text"
 	nethtml "golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
+
+	"mailblast/campaign/message/plaintext"
 )
 
 // A textConverter makes the text part from the HTML part, for one composer.
 //
 // The conversion costs more than all the rest of a message, and nearly all of it would be the same work for each recipient.
 // So it is done once for each way through the template's conditions: a placeholder stands in the HTML for each value that is
-// not blank, and the converted text is a skeleton into which the values are put. The values are escaped, so
-// none of them can change the structure. Unescaped they are the text; in the address of a link they are percent-encoded
-// already.
-//
-// The first message of a skeleton is also converted as a whole. If that gives another text, the template does something that
-// a skeleton cannot follow, and all its messages are converted one by one.
+// not blank, and the converted text is a skeleton into which the values are put. The values are escaped, so none of them can
+// change the structure; where one could change what is shown (a style, a class, the number of a list's item) it stands in
+// the skeleton itself. So the form of the text never depends on who came first.
 type textConverter struct {
 	placeholder string                 // occurs in no template; begins the word that stands for a value
-	skeletons   map[string][]textPiece // by the segments of the HTML and its blank values; nil: convert each message as a whole
+	skeletons   map[string][]textPiece // by the segments of the HTML, its blank values and those that stand in the skeleton
+	shaping     map[string][]int       // which values stand in the skeleton, by the segments and the blank values
 	key         []byte
 }
 
-// A textPiece of a skeleton is a segment or, if that is nil, the value in that piece of the HTML.
+// A textPiece of a skeleton is a segment, or the value in a piece of the HTML, or the beginning or the end of a link.
 type textPiece struct {
-	seg   *segment
-	value int
+	kind    textKind
+	seg     *segment
+	value   int         // the number of the HTML's piece
+	pre     bool        // white space in the value stays as it is
+	address []textPiece // of a link, at its end
 }
 
-// maxSkeletons bounds the memory for templates with very many ways through. Further messages are converted one by one.
+type textKind int
+
+const (
+	textSegment textKind = iota
+	textValue
+	textLinkStart
+	textLinkEnd
+)
+
+// maxSkeletons bounds the memory for templates with very many ways through. For further messages one is made each time.
 const maxSkeletons = 256
 
 func isBlank(value []byte) bool { return len(bytes.TrimSpace(value)) == 0 }
@@ -53,132 +67,186 @@ func (c *textConverter) convert(text, page *body) error {
 		}
 		c.key = append(c.key, byte(id), byte(id>>8), byte(id>>16))
 	}
+	shaping, known := c.shaping[string(c.key)]
+	if !known {
+		shaping = c.findShaping(page)
+		if len(c.shaping) < maxSkeletons {
+			c.shaping[string(c.key)] = shaping
+		}
+	}
+	for _, i := range shaping {
+		value := page.source(page.pieces[i])
+		c.key = append(binary.AppendUvarint(c.key, uint64(len(value))), value...)
+	}
 	skeleton, ok := c.skeletons[string(c.key)]
-	if !ok && len(c.skeletons) < maxSkeletons {
+	if !ok {
 		var err error
-		if skeleton, err = c.makeSkeleton(page); err != nil {
+		if skeleton, err = c.makeSkeleton(page, shaping); err != nil {
 			return err
 		}
-		c.fillSkeleton(text, page, skeleton)
-		ours := text.all()
-		text.reset()
-		if err := c.convertWhole(text, page); err != nil {
-			return err
+		if len(c.skeletons) < maxSkeletons {
+			c.skeletons[string(c.key)] = skeleton
 		}
-		if !slices.EqualFunc(bytes.Fields(ours), bytes.Fields(text.all()), bytes.Equal) {
-			skeleton = nil
-		}
-		c.skeletons[string(c.key)] = skeleton
 	}
-	if skeleton == nil {
-		text.reset()
-		return c.convertWhole(text, page)
-	}
-	text.reset()
-	c.fillSkeleton(text, page, skeleton)
+	c.fill(text, page, skeleton)
 	return nil
 }
 
-// convertWhole converts one message as a whole, which is the slow way.
-func (c *textConverter) convertWhole(text, page *body) error {
-	converted, err := plainText(string(page.all()))
-	if err != nil {
-		return err
-	}
-	_, err = text.Write([]byte(converted))
-	return err
-}
-
-func (c *textConverter) makeSkeleton(page *body) ([]textPiece, error) {
+// withPlaceholders is the page with a placeholder for each value that is not blank, but for those that shape it.
+func (c *textConverter) withPlaceholders(page *body, shaping []int) string {
 	var doc strings.Builder
 	for i, p := range page.pieces {
-		if source := page.source(p); p.seg != nil || isBlank(source) {
+		if source := page.source(p); p.seg != nil || isBlank(source) || slices.Contains(shaping, i) {
 			doc.Write(source)
 		} else {
 			fmt.Fprintf(&doc, "%s%dz", c.placeholder, i)
 		}
 	}
-	converted, err := plainText(doc.String())
+	return doc.String()
+}
+
+// shapes are the attributes by which a value could change what is shown, and how.
+var shapes = []string{"class", "display", "hidden", "id", "reversed", "start", "style", "value"}
+
+// findShaping finds the values that could change what is shown: those in style sheets, in the names of tags and attributes,
+// and in some attributes.
+func (c *textConverter) findShaping(page *body) (numbers []int) {
+	find := func(s string) {
+		for _, word := range regexp.MustCompile(regexp.QuoteMeta(c.placeholder)+`(\d+)z`).FindAllStringSubmatch(s, -1) {
+			if n, err := strconv.Atoi(word[1]); err == nil && n < len(page.pieces) {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	z := nethtml.NewTokenizer(strings.NewReader(c.withPlaceholders(page, nil)))
+	inStyle := false
+	for kind := z.Next(); kind != nethtml.ErrorToken; kind = z.Next() {
+		token := z.Token()
+		switch kind {
+		case nethtml.TextToken:
+			if inStyle {
+				find(token.Data)
+			}
+			continue
+		case nethtml.StartTagToken, nethtml.SelfClosingTagToken, nethtml.EndTagToken:
+			find(token.Data)
+			for _, a := range token.Attr {
+				find(a.Key)
+				if slices.Contains(shapes, a.Key) {
+					find(a.Val)
+				}
+			}
+		}
+		inStyle = kind == nethtml.StartTagToken && token.Data == "style"
+	}
+	return numbers
+}
+
+func (c *textConverter) makeSkeleton(page *body, shaping []int) ([]textPiece, error) {
+	tokens, err := plaintext.Tokens(c.withPlaceholders(page, shaping))
 	if err != nil {
 		return nil, err
 	}
-	skeleton := []textPiece{} // an empty skeleton is not nil, which has a meaning
-	for converted != "" {
-		before, rest, found := strings.Cut(converted, c.placeholder)
-		if before != "" {
-			skeleton = append(skeleton, textPiece{seg: newSegment([]byte(before))})
+	var skeleton []textPiece
+	for _, t := range tokens {
+		switch t.Kind {
+		case plaintext.LinkStart:
+			skeleton = append(skeleton, textPiece{kind: textLinkStart})
+		case plaintext.LinkEnd:
+			skeleton = append(skeleton, textPiece{kind: textLinkEnd, address: c.pieces(page, t.Text, false)})
+		default:
+			skeleton = append(skeleton, c.pieces(page, t.Text, t.Kind == plaintext.Pre)...)
 		}
-		if !found {
-			break
-		}
-		number, rest, _ := strings.Cut(rest, "z")
-		var i int
-		if _, err := fmt.Sscan(number, &i); err != nil || i >= len(page.pieces) {
-			return nil, nil // the placeholder was changed: convert each message as a whole
-		}
-		skeleton = append(skeleton, textPiece{value: i})
-		converted = rest
 	}
 	return skeleton, nil
 }
 
-func (c *textConverter) fillSkeleton(text, page *body, skeleton []textPiece) {
+// pieces cuts a text at its placeholders.
+func (c *textConverter) pieces(page *body, s string, pre bool) (all []textPiece) {
+	for s != "" {
+		before, rest, found := strings.Cut(s, c.placeholder)
+		number, after, ends := strings.Cut(rest, "z")
+		n, err := strconv.Atoi(number)
+		if !found || !ends || err != nil || n >= len(page.pieces) {
+			return append(all, textPiece{seg: newSegment([]byte(s))})
+		}
+		if before != "" {
+			all = append(all, textPiece{seg: newSegment([]byte(before))})
+		}
+		all = append(all, textPiece{kind: textValue, value: n, pre: pre})
+		s = after
+	}
+	return all
+}
+
+// fill puts the values of a page into a skeleton.
+func (c *textConverter) fill(text, page *body, skeleton []textPiece) {
+	link := 0
+	pending := false // a value ended with white space
 	for _, t := range skeleton {
-		if t.seg != nil {
+		switch t.kind {
+		case textLinkStart:
+			link = len(text.pieces)
+		case textLinkEnd:
+			var address body
+			c.fill(&address, page, t.address)
+			if after := plaintext.Address(string(text.from(link)), string(address.all())); after != "" {
+				text.appendOwn([]byte(after))
+			}
+		case textSegment:
+			if pending && !startsWithSpace(t.seg.text) {
+				text.appendOwn([]byte(" "))
+			}
+			pending = false
 			text.pieces = append(text.pieces, piece{seg: t.seg})
-			continue
+		case textValue:
+			value := page.source(page.pieces[t.value])
+			if bytes.IndexByte(value, '&') >= 0 {
+				value = []byte(html.UnescapeString(string(value)))
+			}
+			if t.pre {
+				text.appendOwn(appendClean(nil, value))
+				continue
+			}
+			words := bytes.Fields(appendClean(nil, value))
+			if (pending || startsWithSpace(value)) && !text.endsWithSpace() {
+				text.appendOwn([]byte(" "))
+			}
+			text.appendOwn(bytes.Join(words, []byte(" ")))
+			last, _ := utf8.DecodeLastRune(value)
+			pending = unicode.IsSpace(last)
 		}
-		value := page.source(page.pieces[t.value])
-		if bytes.IndexByte(value, '&') >= 0 {
-			value = []byte(html.UnescapeString(string(value)))
-		}
-		lo := len(text.own)
-		text.own = appendCollapsed(text.own, value)
-		text.pieces = append(text.pieces, piece{lo: lo, hi: len(text.own)})
 	}
 }
 
-// appendCollapsed appends a value with the white space between its words made one space, as HTML shows it.
-func appendCollapsed(dst, value []byte) []byte {
-	space := false
-	for _, c := range appendClean(nil, value) {
-		if c == '\n' || c == '\t' || c == ' ' {
-			space = true
-			continue
-		}
-		if space {
-			dst, space = append(dst, ' '), false
-		}
-		dst = append(dst, c)
-	}
-	if space {
-		dst = append(dst, ' ')
-	}
-	return dst
+func startsWithSpace(s []byte) bool {
+	r, _ := utf8.DecodeRune(s)
+	return unicode.IsSpace(r)
 }
 
-// strayed matches the space that html2text puts between the end of *bold* text or a link and the punctuation after it.
-var strayed = regexp.MustCompile(`([*)]) ([.,;:!?])`)
+// appendOwn appends what is for this recipient only, clean.
+func (b *body) appendOwn(s []byte) {
+	lo := len(b.own)
+	b.own = append(b.own, s...)
+	b.pieces = append(b.pieces, piece{lo: lo, hi: len(b.own)})
+}
 
-// plainText converts HTML to text by html2text. Before that, headings become paragraphs, because html2text underlines them in
-// their length, which differs between recipients. The rows of tables become blocks, because html2text puts all cells on one
-// line, and most newsletters are laid out in tables.
-func plainText(page string) (string, error) {
-	doc, err := nethtml.Parse(strings.NewReader(page))
-	if err != nil {
-		return "", fmt.Errorf("make the text part from the HTML: %w (give a text: of its own)", err)
+// from returns the text from a piece on.
+func (b *body) from(first int) []byte {
+	var text []byte
+	for _, p := range b.pieces[first:] {
+		text = append(text, b.source(p)...)
 	}
-	for n := range doc.Descendants() {
-		switch n.DataAtom {
-		case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
-			n.DataAtom, n.Data = atom.P, "p"
-		case atom.Tr:
-			n.DataAtom, n.Data = atom.Div, "div"
+	return text
+}
+
+// endsWithSpace reports whether white space would be doubled by more of it, or the text has not begun.
+func (b *body) endsWithSpace() bool {
+	for _, p := range slices.Backward(b.pieces) {
+		if source := b.source(p); len(source) > 0 {
+			last, _ := utf8.DecodeLastRune(source)
+			return unicode.IsSpace(last)
 		}
 	}
-	text, err := html2text.FromHTMLNode(doc)
-	if err != nil {
-		return "", fmt.Errorf("make the text part from the HTML: %w (give a text: of its own)", err)
-	}
-	return strayed.ReplaceAllString(text, "$1$2"), nil
+	return true
 }
