@@ -181,7 +181,7 @@ func (e *explainer) explain(line string) error {
 	x := explained{
 		Reply: strings.TrimPrefix(r.String(), "000 "), Code: r.Code, Status: r.Status,
 		Class: string(means.Class), Scope: means.Scope.String(), Rule: means.Rule,
-		Action: action(means) + wish(means, r.Text), reason: means.Reason,
+		Action: action(means) + wish(means), reason: means.Reason,
 	}
 	if e.json {
 		enc := json.NewEncoder(e.out)
@@ -272,12 +272,12 @@ func action(e reply.Explanation) string {
 }
 
 // wish says when the server wants the client to come back.
-func wish(e reply.Explanation, text string) string {
+func wish(e reply.Explanation) string {
 	if e.Quota > 0 {
 		return fmt.Sprintf(" (the quota is new within %v)", e.Quota)
 	}
-	if after, exact := reply.RetryAfter(text); exact && (e.Verdict == reply.Throttle || e.Verdict == reply.Retry) {
-		return fmt.Sprintf(" (the server asks for %v)", after)
+	if e.RetryAfter > 0 && (e.Verdict == reply.Throttle || e.Verdict == reply.Retry) {
+		return fmt.Sprintf(" (the server asks for %v)", e.RetryAfter)
 	}
 	return ""
 }

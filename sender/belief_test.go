@@ -77,7 +77,6 @@ func TestBelief(t *testing.T) {
 						server.depth = s.pipeline
 					}
 					o := options(s.connections)
-					o.Pipeline = s.pipeline
 					err := run(q, server, o)
 					var stopped *StopError
 					if c.stops != errors.As(err, &stopped) || !c.stops && err != nil {

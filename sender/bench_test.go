@@ -29,18 +29,12 @@ func BenchmarkRun(b *testing.B) {
 type instant struct{}
 
 func (instant) Dial(context.Context) (Session, error) { return instant{}, nil }
+func (instant) Depth() int                            { return 1 }
 func (instant) Offer(*mail.Message)                   {}
-func (instant) Ready() (reply.Stage, reply.Reply, error) {
-	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
-}
-func (instant) Send(_, _ *mail.Message) (bool, error) { return true, nil }
-func (instant) Result() (reply.Reply, error) {
-	return reply.Reply{Code: 250, Status: "2.0.0", Text: "Ok: queued as 4XyZ1234567"}, nil
-}
-func (instant) Chunking() bool           { return false }
-func (instant) Push(*mail.Message) error { panic("not asked for") }
-func (instant) Answer() (reply.Stage, reply.Reply, error) {
-	panic("not asked for")
+func (instant) Ready() (bool, error)                  { return true, nil }
+func (instant) Send() error                           { return nil }
+func (instant) Answer() (reply.Answer, error) {
+	return replies.Answer(reply.Dot, reply.Reply{Code: 250, Status: "2.0.0", Text: "Ok: queued as 4XyZ1234567"}), nil
 }
 func (instant) Broken() bool { return false }
 func (instant) Quit()        {}

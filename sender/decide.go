@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -12,35 +13,45 @@ import (
 // more.
 const quotaMost = time.Hour
 
-// decide says what becomes of a recipient by a server's reply, and repeats the verdict and its scope for what follows for the others.
-// It is pure but for the jitter of the back-off.
-func (o *Options) decide(j store.Job, stage reply.Stage, r reply.Reply, server string, now time.Time) (store.Outcome, reply.Verdict, reply.Scope) {
-	e := o.Replies.Explain(stage, r.Code, r.Status, r.Text)
-	verdict, scope := e.Verdict, e.Scope
-	out := store.Outcome{Job: j, Code: r.Code, Status: r.Status, Text: r.Text, Server: server}
+// decide says what becomes of a recipient by a server's answer. It is pure but for the jitter of the back-off.
+func (o *Options) decide(j store.Job, a reply.Answer, server string, now time.Time) store.Outcome {
+	out := store.Outcome{Job: j, Code: a.Code, Status: a.Status, Text: a.Text, Server: server}
 	switch {
-	case verdict == reply.Sent && stage == reply.Dot:
+	case a.Verdict == reply.Sent && a.Stage == reply.Dot:
 		out.State = store.Sent
-	case verdict == reply.Permanent:
+	case a.Verdict == reply.Permanent:
 		out.State = store.Failed
-		if e.Class == reply.HardBounce { // and not where only the message was refused
+		if a.Class == reply.HardBounce { // and not where only the message was refused
 			out.Kind = store.Bounced
 		}
-	case e.Quota > 0:
+	case a.Quota > 0:
 		// Nobody is to fail because the quota of the day is used up.
-		out.State, out.Due = store.Queued, now.Add(min(e.Quota, quotaMost))
-	case verdict == reply.Throttle, stage == reply.Mail:
+		out.State, out.Due = store.Queued, now.Add(min(a.Quota, quotaMost))
+	case a.Verdict == reply.Throttle, a.Stage == reply.Mail:
 		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
 		// used up, and throttled mail is never given up.
 		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
 	default:
-		named, exact := reply.RetryAfter(r.Text)
-		if !exact {
-			named = 0
-		}
-		o.again(&out, now, named)
+		o.again(&out, now, a.RetryAfter)
 	}
-	return out, verdict, scope
+	return out
+}
+
+// decideInterrupted says what becomes of a recipient by an error of the session. It reports false when the server had not seen the recipient:
+// the message is put back, and was not tried. An error that explains nothing may have come after the message had left.
+func (o *Options) decideInterrupted(j store.Job, err error, server string, now time.Time) (out store.Outcome, tried bool) {
+	out = store.Outcome{Job: j, Text: err.Error(), Server: server}
+	var e *reply.Error
+	known := errors.As(err, &e)
+	switch {
+	case !known, e.Explanation.Rule == "", e.Explanation.Verdict == reply.InDoubt:
+		out.State = store.InDoubt
+	case e.Explanation.Scope == reply.Session, e.Explanation.Scope == reply.Server:
+		return out, false
+	default:
+		o.again(&out, now, 0)
+	}
+	return out, true
 }
 
 // again makes an outcome the recipient's next attempt, or its end when there were enough. named is the time after which the server wants

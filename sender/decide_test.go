@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"testing"
@@ -12,7 +13,7 @@ import (
 
 func TestDecide(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour, Replies: reply.NewClassifier(nil)}
+	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour}
 	for _, c := range []struct {
 		attempt int
 		stage   reply.Stage
@@ -53,7 +54,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("attempt %d, %v: %d %s", c.attempt, c.stage, c.code, c.text), func(t *testing.T) {
 			j := store.Job{ID: 7, Attempt: c.attempt}
-			out, _, _ := o.decide(j, c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}, "mx:25", now)
+			out := o.decide(j, replies.Answer(c.stage, reply.Reply{Code: c.code, Status: "1.2.3", Text: c.text}), "mx:25", now)
 			if want := c.stage != reply.Mail && c.text == "5.1.1 no such user"; out.Kind.Suppresses() != want {
 				t.Errorf("kind %d, suppresses: want %v", out.Kind, want)
 			}
@@ -72,10 +73,11 @@ func TestDecide(t *testing.T) {
 
 // A dead address goes on the suppression list and a refused message does not; a user's own rule is asked first.
 func TestDecideDead(t *testing.T) {
-	o := Options{Attempts: 3, Replies: reply.NewClassifier([]reply.OwnRule{
+	o := Options{Attempts: 3}.withDefaults()
+	own := reply.NewClassifier([]reply.OwnRule{
 		{Name: "rules[0]", Match: regexp.MustCompile(`^550 5\.1\.1 closed on Sundays`), Class: reply.Throttled},
 		{Name: "rules[1]", Match: regexp.MustCompile(`left the club`), Class: reply.HardBounce},
-	})}.withDefaults()
+	})
 	for _, c := range []struct {
 		r        reply.Reply
 		state    store.State
@@ -87,8 +89,40 @@ func TestDecideDead(t *testing.T) {
 		{reply.Reply{Code: 550, Status: "5.1.1", Text: "closed on Sundays"}, store.Queued, false},
 		{reply.Reply{Code: 450, Text: "he left the club"}, store.Failed, true},
 	} {
-		if out, _, _ := o.decide(store.Job{Attempt: 1}, reply.Dot, c.r, "mx:25", time.Now()); out.State != c.state || out.Kind.Suppresses() != c.suppress {
+		if out := o.decide(store.Job{Attempt: 1}, own.Answer(reply.Dot, c.r), "mx:25", time.Now()); out.State != c.state || out.Kind.Suppresses() != c.suppress {
 			t.Errorf("%s: %s, suppress %v; want %s, %v", c.r, out.State, out.Kind.Suppresses(), c.state, c.suppress)
+		}
+	}
+}
+
+// What an error of the session means for the message of that moment. One that explains nothing may have come after the message had left.
+func TestDecideInterrupted(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour}
+	lost := errors.New("connection reset")
+	for _, c := range []struct {
+		name    string
+		err     error
+		attempt int
+		state   store.State // "": put back
+		counted bool
+	}{
+		{"before the recipient was seen", reply.Broken(reply.Mail, lost), 1, "", false},
+		{"before that, at the last attempt", reply.Broken(reply.Rset, lost), 3, "", false},
+		{"at RCPT", reply.Broken(reply.Rcpt, lost), 1, store.Queued, true},
+		{"in the content", reply.Broken(reply.Data, lost), 2, store.Queued, true},
+		{"in the content, at the last attempt", reply.Broken(reply.Data, lost), 3, store.Failed, false},
+		{"behind the last octet", reply.Broken(reply.Dot, lost), 1, store.InDoubt, false},
+		{"behind the last octet, at the last attempt", reply.Broken(reply.Dot, lost), 3, store.InDoubt, false},
+		{"of a whole message", reply.Broken(reply.Mail, lost).InDoubt(), 1, store.InDoubt, false},
+		{"wrapped", fmt.Errorf("over there: %w", reply.Broken(reply.Mail, lost)), 1, "", false},
+		{"a server that cannot be used", reply.Unusable(reply.Mail, lost, ""), 1, "", false},
+		{"not explained", &reply.Error{Stage: reply.Mail, Err: lost}, 1, store.InDoubt, false},
+		{"of no known kind", lost, 1, store.InDoubt, false},
+	} {
+		out, tried := o.decideInterrupted(store.Job{ID: 7, Attempt: c.attempt}, c.err, "mx:25", now)
+		if tried != (c.state != "") || tried && (out.State != c.state || (out.Kind == store.Deferred) != c.counted || out.Job.ID != 7 || out.Text != c.err.Error() || out.Server != "mx:25") {
+			t.Errorf("%s: tried %v, %+v; want %q, counted %v", c.name, tried, out, c.state, c.counted)
 		}
 	}
 }

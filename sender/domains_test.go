@@ -219,8 +219,8 @@ type slowServer struct {
 type slowSession struct {
 	Session
 	slowServer
-	to     string
-	pushed []string
+	to   []string // of the messages that were offered and not answered,
+	sent int      // and how many of them were sent
 }
 
 func (s slowServer) Dial(ctx context.Context) (Session, error) {
@@ -228,29 +228,24 @@ func (s slowServer) Dial(ctx context.Context) (Session, error) {
 	return &slowSession{Session: v, slowServer: s}, err
 }
 
-func (s *slowSession) Send(m, next *mail.Message) (bool, error) {
-	s.to = m.To
-	return s.Session.Send(m, next)
+func (s *slowSession) Offer(m *mail.Message) {
+	s.to = append(s.to, m.To)
+	s.Session.Offer(m)
 }
 
-func (s *slowSession) Result() (reply.Reply, error) {
-	time.Sleep(s.takes(s.to))
-	return s.Session.Result()
-}
-
-func (s *slowSession) Push(m *mail.Message) error {
-	s.pushed = append(s.pushed, m.To)
+func (s *slowSession) Send() error {
 	if s.large {
-		time.Sleep(s.takes(m.To))
+		time.Sleep(s.takes(s.to[s.sent]))
 	}
-	return s.Session.Push(m)
+	s.sent++
+	return s.Session.Send()
 }
 
-func (s *slowSession) Answer() (reply.Stage, reply.Reply, error) {
+func (s *slowSession) Answer() (reply.Answer, error) {
 	if !s.large {
-		time.Sleep(s.takes(s.pushed[0]))
+		time.Sleep(s.takes(s.to[0]))
 	}
-	s.pushed = s.pushed[1:]
+	s.to, s.sent = s.to[1:], s.sent-1
 	return s.Session.Answer()
 }
 
@@ -306,7 +301,7 @@ func slowDomainFirst(t *testing.T, takes time.Duration, domains int64, pipeline,
 	defer cut()
 	done := make(chan error)
 	o := options(connections)
-	o.Batch, o.Pipeline, o.PerDomain = 100, pipeline, perDomain
+	o.Batch, o.PerDomain = 100, perDomain
 	go func() { done <- o.run(work, work, q, s) }()
 	const within = 10*time.Second + others*quick/(connections/2)
 	select {

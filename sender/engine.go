@@ -52,7 +52,7 @@ func newEngine(work, claim context.Context, stop context.CancelCauseFunc, q Queu
 		l := newLane(e, r, len(routes))
 		e.lanes = append(e.lanes, l)
 		for range l.route.Connections {
-			e.workers = append(e.workers, &worker{lane: l, engine: e, compose: composers(l)})
+			e.workers = append(e.workers, &worker{lane: l, engine: e})
 		}
 	}
 	// What the workers compose ahead is taken off the buffer: no more rows are claimed than two batches and three a connection, and those

@@ -112,7 +112,7 @@ type server struct {
 	t       testing.TB
 	queue   *queue // to look at while sending; may be nil
 	scripts map[string][]string
-	depth   int     // messages that may be pushed; 0: the server does no chunking
+	depth   int     // messages that may be in flight on a session, whole ones if more than 1; 0: 1
 	dials   []error // what becomes of the dials, one after the other; nil: a session. The last entry is for all further ones
 	dialing func()
 
@@ -135,6 +135,9 @@ func newServer(t testing.TB, q *queue, scripts map[string][]string) *server {
 	return &server{t: t, queue: q, scripts: scripts, tries: map[string]int{}, completed: map[string]int{}, accepted: map[string]int{}}
 }
 
+// replies explains what the servers of all tests say.
+var replies = reply.NewClassifier(nil)
+
 func (s *server) Dial(ctx context.Context) (Session, error) {
 	if s.dialing != nil {
 		s.dialing()
@@ -152,11 +155,11 @@ func (s *server) Dial(ctx context.Context) (Session, error) {
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, &reply.Error{Stage: reply.Connect, Err: err}
+		return nil, reply.Broken(reply.Connect, err)
 	}
 	if s.letsIn > 0 && s.open >= s.letsIn {
 		s.turnedAway++
-		return nil, &reply.Error{Stage: reply.Connect, Reply: reply.Reply{Code: 421, Text: "Too many connections from your address"}}
+		return nil, refusedDial(reply.Connect, 421, "Too many connections from your address")
 	}
 	s.dialled++
 	s.open++
@@ -165,20 +168,29 @@ func (s *server) Dial(ctx context.Context) (Session, error) {
 	return &session{server: s, number: len(s.carried) - 1, closed: make(chan struct{})}, nil
 }
 
-// A session checks that it is used in order: Offer, Ready, Send, Result, and not at all once it is broken.
+// refusedDial is the error for a dial that the server refuses.
+func refusedDial(stage reply.Stage, code int, text string) error {
+	a := replies.Answer(stage, reply.Reply{Code: code, Text: text})
+	return &reply.Error{Stage: stage, Reply: a.Reply, Explanation: a.Explanation}
+}
+
+// A session checks that it is used in order, as Session says, and not at all once it is broken.
 type session struct {
 	*server
 	number int
 
-	offered, ready, sending *mail.Message
-	pushed                  []*mail.Message
-	script                  map[*mail.Message]string
-	waits                   map[*mail.Message]bool
+	offered, ready *mail.Message
+	inFlight       []*mail.Message // sent or refused, and not told of
+	refused        map[*mail.Message]reply.Answer
+	script         map[*mail.Message]string
+	waits          map[*mail.Message]bool
 
 	dead   bool // an error was returned
 	once   sync.Once
 	closed chan struct{}
 }
+
+func (s *session) Depth() int { return max(s.depth, 1) }
 
 func (s *session) Broken() bool {
 	select {
@@ -214,8 +226,10 @@ func (s *session) expect(what string, ok bool) {
 }
 
 func (s *session) Offer(m *mail.Message) {
-	s.expect("Offer", s.offered == nil && s.ready == nil)
-	s.play(m)
+	s.expect("Offer", s.offered == nil && (s.ready == nil || s.Depth() == 1))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = append(s.at, time.Now())
 	s.offered = m
 }
 
@@ -224,7 +238,7 @@ func (s *session) play(m *mail.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.script == nil {
-		s.script, s.waits = map[*mail.Message]string{}, map[*mail.Message]bool{}
+		s.script, s.waits, s.refused = map[*mail.Message]string{}, map[*mail.Message]bool{}, map[*mail.Message]reply.Answer{}
 	}
 	entry := "dot 250 ok"
 	if s.perSession > 0 && s.carried[s.number] >= s.perSession {
@@ -234,7 +248,6 @@ func (s *session) play(m *mail.Message) {
 		entry = script[min(s.tries[m.To], len(script)-1)]
 	}
 	s.script[m], s.waits[m] = strings.CutPrefix(entry, "wait ")
-	s.at = append(s.at, time.Now())
 }
 
 // fault ends the session if the script of m says that it breaks at stage.
@@ -253,69 +266,84 @@ func (s *session) fault(m *mail.Message, stage string, at reply.Stage) error {
 		return nil
 	}
 	s.dead = true
-	return &reply.Error{Stage: at, Err: errors.New("connection reset")}
+	return reply.Broken(at, errors.New("connection reset"))
 }
 
-// answer is the script's reply to m at stage, or that there is none.
-func (s *session) answer(m *mail.Message, stage string) (reply.Reply, bool) {
+// says is the script's reply to m at a stage, or that there is none.
+func (s *session) says(m *mail.Message, stage string, at reply.Stage) (reply.Answer, bool) {
 	words := strings.SplitN(s.script[m], " ", 3)
 	code, err := strconv.Atoi(words[1])
 	if words[0] != stage || err != nil {
-		return reply.Reply{}, false
+		return reply.Answer{}, false
 	}
-	r := reply.Reply{Code: code, Text: words[2]}
-	if r.Code == 421 {
+	if code == 421 {
 		s.Close()
 	}
-	return r, true
+	return replies.Answer(at, reply.Reply{Code: code, Text: words[2]}), true
 }
 
-func (s *session) Ready() (reply.Stage, reply.Reply, error) {
+// Ready asks the server at a depth of 1, and else nobody.
+func (s *session) Ready() (bool, error) {
 	m := s.offered
-	s.expect("Ready", m != nil && s.sending == nil)
+	s.expect("Ready", m != nil && s.ready == nil && len(s.inFlight) < s.Depth())
 	s.offered = nil
-	if s.waits[m] {
+	s.play(m)
+	if s.Depth() > 1 && s.Broken() {
+		return false, reply.Broken(reply.Mail, errors.New("broken"))
+	}
+	if s.Depth() == 1 && s.waits[m] {
 		time.Sleep(time.Second)
 	}
 	s.mu.Lock()
 	s.tries[m.To]++
 	s.mu.Unlock()
-	for _, stage := range []reply.Stage{reply.Mail, reply.Rcpt, reply.Data} {
-		name := strings.ToLower(stage.String())
-		if err := s.fault(m, name, stage); err != nil {
-			return stage, reply.Reply{}, err
-		}
-		if r, ok := s.answer(m, name); ok {
-			return stage, r, nil
+	if s.Depth() == 1 {
+		for _, stage := range []reply.Stage{reply.Mail, reply.Rcpt, reply.Data} {
+			name := strings.ToLower(stage.String())
+			if err := s.fault(m, name, stage); err != nil {
+				return false, err
+			}
+			if a, ok := s.says(m, name, stage); ok {
+				s.refused[m] = a
+				s.inFlight = append(s.inFlight, m)
+				return false, nil
+			}
 		}
 	}
 	s.ready = m
-	return reply.Data, reply.Reply{Code: 354, Text: "go ahead"}, nil
+	return true, nil
 }
 
-func (s *session) Send(m, next *mail.Message) (gone bool, err error) {
-	s.expect("Send", m == s.ready && s.sending == nil)
+// Send breaks half way where the script says so; of a whole message there is more on the way than of the content alone.
+func (s *session) Send() error {
+	m := s.ready
+	s.expect("Send", m != nil && len(s.inFlight) < s.Depth())
 	s.ready = nil
-	s.look(m, 2)
-	if err := s.fault(m, "content", reply.Dot); err != nil {
-		return false, err
+	s.look(m, max(s.Depth(), 2))
+	for _, stage := range []string{"data", "content"} {
+		if err := s.fault(m, stage, reply.Data); err != nil {
+			if s.Depth() > 1 {
+				s.dead = false // others have answers
+				s.Close()
+			}
+			return err
+		}
 	}
 	s.mu.Lock()
 	s.completed[m.To]++
 	s.carried[s.number]++
 	s.mu.Unlock()
-	if err := s.fault(m, "end", reply.Dot); err != nil {
-		return true, err
+	if s.Depth() == 1 {
+		if err := s.fault(m, "end", reply.Dot); err != nil {
+			return err
+		}
 	}
-	s.sending = m
-	if next != nil {
-		s.Offer(next)
-	}
-	return true, nil
+	s.inFlight = append(s.inFlight, m)
+	return nil
 }
 
-// look looks at what is about to leave, and whether the queue knows; depth rows may be on their way for each session.
-func (s *session) look(m *mail.Message, depth int) {
+// look looks at what is about to leave, and whether the queue knows; places rows may be on their way for each session.
+func (s *session) look(m *mail.Message, places int) {
 	if !strings.Contains(string(m.Content[0]), "<"+m.To+">") {
 		s.t.Errorf("the content sent to %s is %q", m.To, m.Content)
 	}
@@ -324,90 +352,65 @@ func (s *session) look(m *mail.Message, depth int) {
 			s.t.Errorf("%s is sent while its row is durably %q", m.To, row.State)
 		}
 		s.mu.Lock()
-		most := depth * s.most
+		most := places * s.most
 		s.mu.Unlock()
 		if n := len(s.queue.rows(s.t, store.Sending)); n > most {
-			s.t.Errorf("%d rows are sending on %d connections", n, most/depth)
+			s.t.Errorf("%d rows are sending on %d connections", n, most/places)
 		}
 	}
-}
-
-func (s *session) Chunking() bool { return s.depth > 0 }
-
-// Push is Send for a whole message. A script's "lost content" and "lost data" break it half way.
-func (s *session) Push(m *mail.Message) error {
-	s.expect("Push", s.offered == nil && s.ready == nil && len(s.pushed) < s.depth)
-	if s.Broken() {
-		return &reply.Error{Stage: reply.Mail, Err: errors.New("broken")}
-	}
-	s.play(m)
-	s.look(m, s.depth)
-	s.mu.Lock()
-	s.tries[m.To]++
-	s.mu.Unlock()
-	for _, stage := range []string{"data", "content"} {
-		if err := s.fault(m, stage, reply.Data); err != nil {
-			s.dead = false // others have answers
-			s.Close()
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.completed[m.To]++
-	s.carried[s.number]++
-	s.mu.Unlock()
-	s.pushed = append(s.pushed, m)
-	return nil
 }
 
 // Answer is the script's reply, or that the connection was lost: then nobody has another.
-func (s *session) Answer() (reply.Stage, reply.Reply, error) {
-	m := s.pushed[0]
-	s.pushed = s.pushed[1:]
+func (s *session) Answer() (reply.Answer, error) {
+	if len(s.inFlight) == 0 {
+		s.t.Fatal("the session was used out of order: Answer")
+	}
+	m := s.inFlight[0]
+	s.inFlight = s.inFlight[1:]
+	if a, ok := s.refused[m]; ok {
+		return a, nil
+	}
+	if s.Depth() == 1 {
+		return s.answerOne(m)
+	}
 	if s.dead {
-		return reply.Dot, reply.Reply{}, &reply.Error{Stage: reply.Dot, Err: errors.New("connection reset")}
+		return reply.Answer{}, reply.Broken(reply.Dot, errors.New("connection reset"))
 	}
 	for name, stage := range map[string]reply.Stage{"mail": reply.Mail, "rcpt": reply.Rcpt, "dot": reply.Dot} {
-		r, ok := s.answer(m, name)
+		a, ok := s.says(m, name, stage)
 		if !ok {
 			continue
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if r.Code/100 == 2 {
-			s.accepted[m.To]++
-		} else {
-			s.completed[m.To]--
-		}
-		return stage, r, nil
+		s.count(m, a.Code/100 == 2)
+		return a, nil
 	}
 	s.dead = true
 	s.Close()
-	return reply.Dot, reply.Reply{}, &reply.Error{Stage: reply.Dot, Err: errors.New("connection reset")}
+	return reply.Answer{}, reply.Broken(reply.Dot, errors.New("connection reset"))
 }
 
-func (s *session) Result() (reply.Reply, error) {
-	m := s.sending
-	s.expect("Result", m != nil)
-	s.sending = nil
+func (s *session) answerOne(m *mail.Message) (reply.Answer, error) {
+	s.expect("Answer", true)
 	if s.waits[m] {
 		time.Sleep(time.Second)
 	}
-	r, ok := s.answer(m, "dot")
-	if !ok || r.Code/100 == 2 {
-		s.mu.Lock()
+	a, ok := s.says(m, "dot", reply.Dot)
+	s.count(m, !ok || a.Code/100 == 2)
+	if !ok {
+		return a, s.fault(m, "dot", reply.Dot)
+	}
+	return a, nil
+}
+
+// count notes whether the server took a message.
+func (s *session) count(m *mail.Message, taken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if taken {
 		s.accepted[m.To]++
-		s.mu.Unlock()
+	} else {
+		s.completed[m.To]--
 	}
-	if ok {
-		if r.Code/100 != 2 {
-			s.mu.Lock()
-			s.completed[m.To]--
-			s.mu.Unlock()
-		}
-		return r, nil
-	}
-	return reply.Reply{}, s.fault(m, "dot", reply.Dot)
 }
 
 // compose writes into memory that the next call overwrites, as the contract allows.

@@ -213,7 +213,7 @@ func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool
 func (f *feeder) unstick() (any bool) {
 	any = f.engine.returnPinned(f.postponePinned)
 	for _, w := range f.engine.workers {
-		any = w.returnUpcoming() || any
+		any = w.returnPrepared() || any
 	}
 	return any
 }
@@ -230,7 +230,7 @@ func (e *engine) connectedSince() (t time.Time) {
 func (e *engine) waiting() map[string]pace.ServiceTime {
 	all := map[string]pace.ServiceTime{}
 	for _, w := range e.workers {
-		if t := w.waits.Load(); t != nil {
+		if t := w.awaited.Load(); t != nil {
 			s := all[t.Domain]
 			s.Add(pace.ServiceTime{Took: time.Since(t.since), N: 1})
 			all[t.Domain] = s
@@ -243,7 +243,7 @@ func (e *engine) waiting() map[string]pace.ServiceTime {
 func (e *engine) behind() map[string]int {
 	all := map[string]int{}
 	for _, w := range e.workers {
-		first := w.waits.Load()
+		first := w.awaited.Load()
 		if first == nil || time.Since(first.since) < stuckAfter {
 			continue
 		}

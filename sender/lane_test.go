@@ -52,8 +52,8 @@ func once(t *testing.T, q *queue, recipients int, servers []Route) {
 
 // Whatever happens to one server, the others take its messages, and nobody fails or gets two.
 func TestOneServerFails(t *testing.T) {
-	down := &reply.Error{Stage: reply.Connect, Err: errors.New("connection refused")}
-	final := &reply.Error{Stage: reply.Auth, Final: true, Reply: reply.Reply{Code: 535, Text: "5.7.8 wrong password"}, Err: errors.New("wrong password")}
+	down := reply.Broken(reply.Connect, errors.New("connection refused"))
+	final := refusedDial(reply.Auth, 535, "5.7.8 wrong password")
 	const recipients = 300
 	all := func(entry string) map[string][]string {
 		scripts := map[string][]string{}
@@ -127,7 +127,7 @@ type hanging struct{}
 
 func (hanging) Dial(ctx context.Context) (Session, error) {
 	<-ctx.Done()
-	return nil, &reply.Error{Stage: reply.Connect, Err: ctx.Err()}
+	return nil, reply.Broken(reply.Connect, ctx.Err())
 }
 
 // No message waits for a server that hangs, nor does the end of the run.
@@ -156,7 +156,7 @@ func TestServerComesBack(t *testing.T) {
 		const recipients = 2000
 		q := newQueue(t, recipients, "process")
 		servers := several(2, newServer(t, nil, nil), newServer(t, nil, nil))
-		down := &reply.Error{Stage: reply.Connect, Err: errors.New("connection refused")}
+		down := reply.Broken(reply.Connect, errors.New("connection refused"))
 		bad := servers[0].Transport.(*server)
 		for range 12 {
 			bad.dials = append(bad.dials, down)
@@ -180,8 +180,8 @@ func TestNoServerIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(t, 100, "process")
 		servers := several(2, newServer(t, nil, nil), newServer(t, nil, nil), newServer(t, nil, nil))
-		servers[0].Transport.(*server).dials = []error{&reply.Error{Stage: reply.Connect, Err: errors.New("connection refused")}}
-		servers[1].Transport.(*server).dials = []error{&reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("wrong password")}}
+		servers[0].Transport.(*server).dials = []error{reply.Broken(reply.Connect, errors.New("connection refused"))}
+		servers[1].Transport.(*server).dials = []error{reply.Unusable(reply.Auth, errors.New("wrong password"), "")}
 		servers[2].Limits = limits{q.second, store.Allowance{Quotas: []store.Rate{{N: 30, Per: 24 * time.Hour}}}}
 		o := options(0).Options
 		start := time.Now()

@@ -163,7 +163,7 @@ func TestFewConnections(t *testing.T) {
 			s.letsIn, s.perSession = 3, 12
 			o := options(10)
 			o.Stats, o.Limits = &Stats{}, limited(q, store.Rate{N: 20, Per: time.Second})
-			if o.Pipeline = pipeline; pipeline > 1 {
+			if pipeline > 1 {
 				s.depth, o.Limits = pipeline, nil // to have so many under way
 			}
 			if err := run(q, s, o); err != nil {

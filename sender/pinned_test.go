@@ -16,8 +16,8 @@ import (
 // Who was in doubt, and is put back, goes over the server that may have the message, and else stays in the queue, while all others go on.
 func TestPinned(t *testing.T) {
 	const recipients, doubtful = 60, 3
-	down := &reply.Error{Stage: reply.Connect, Err: errors.New("connection refused")}
-	final := &reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("wrong password")}
+	down := reply.Broken(reply.Connect, errors.New("connection refused"))
+	final := reply.Unusable(reply.Auth, errors.New("wrong password"), "")
 	for _, c := range []struct {
 		name  string
 		spoil func(all []Route, q *queue) []Route

@@ -14,7 +14,6 @@ type Route struct {
 	Weight                int           // its part of the messages, while it can; 0, for all routes: whoever is free takes the next one
 	Connections           int           // 1
 	MessagesPerConnection int           // 0: no limit
-	Pipeline              int           // messages under way at a time on a connection, where the server does chunking; 1
 	Limits                pace.Reserver // nil: none, as fast as the server takes it
 	Rate                  float64       // messages a second that it was found to take before; 0: not known
 	Window                int           // connections that it was found to let in; 0: not known

@@ -126,7 +126,7 @@ func TestStream(t *testing.T) {
 					s := newServer(t, q, map[string][]string{a: {c.script, "dot 250 ok"}})
 					s.depth = depth
 					o := options(1)
-					o.Wait, o.Pipeline = 2*time.Second, depth
+					o.Wait = 2 * time.Second
 					if err := run(q, s, o); err != nil {
 						t.Fatal(err)
 					}

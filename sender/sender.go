@@ -23,7 +23,6 @@ import (
 
 	"mailblast/campaign/mail"
 	"mailblast/sender/pace"
-	"mailblast/sender/reply"
 	"mailblast/store"
 )
 
@@ -32,26 +31,6 @@ type Queue interface {
 	Claim(ctx context.Context, w store.Want) ([]store.Job, error)
 	Record(ctx context.Context, begin []store.Job, finish []store.Outcome) (kept []store.Job, err error)
 	Pending(ctx context.Context) (store.Counts, time.Time, error)
-}
-
-// Transport opens sessions. Its errors are *reply.Error.
-type Transport interface {
-	Dial(ctx context.Context) (Session, error)
-}
-
-// Session carries messages, one at a time: Offer, Ready, Send, Result; or, where the server does Chunking, several: Push each, and ask for
-// the Answer of each. See sender/smtp for what each promises.
-type Session interface {
-	Offer(m *mail.Message)
-	Ready() (stage reply.Stage, r reply.Reply, err error)
-	Send(m, next *mail.Message) (gone bool, err error) // with the envelope of next, unless it is nil
-	Result() (reply.Reply, error)
-	Chunking() bool
-	Push(m *mail.Message) error
-	Answer() (stage reply.Stage, r reply.Reply, err error)
-	Broken() bool
-	Quit()  // politely
-	Close() // at once; may be called by another goroutine
 }
 
 // A Compose makes the message of one recipient. It belongs to one goroutine; what it returns is valid until its next
@@ -70,7 +49,6 @@ type Options struct {
 	Open         func(time.Time) (open bool, next time.Time) // whether messages may be sent, and when that changes; nil: always
 	Limit        int                                         // at most so many messages are tried; 0: no limit
 	Compose      func() Compose
-	Replies      *reply.Classifier // nil: one without rules of the user's own
 	Log          *slog.Logger
 	Stats        *Stats // is kept up to date for whoever shows progress; may be nil
 }
@@ -139,15 +117,6 @@ func Run(work, claim context.Context, q Queue, routes []Route, o Options) error 
 //	Domains.mu, Grants.mu, Limiter.mu, Window.mu of pace; recorder.mu may follow Domains.mu
 //	recorder.mu
 
-// composers are as many as there are messages at a time that are composed and not sent.
-func composers(l *lane) []Compose {
-	all := make([]Compose, max(3, min(l.route.Pipeline, groupMost)))
-	for i := range all {
-		all[i] = l.engine.opt.Compose()
-	}
-	return all
-}
-
 func (o Options) withDefaults() Options {
 	if o.Batch == 0 {
 		o.Batch = 100
@@ -160,9 +129,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BackoffMax == 0 {
 		o.BackoffMax = 4 * time.Hour
-	}
-	if o.Replies == nil {
-		o.Replies = reply.NewClassifier(nil)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

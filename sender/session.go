@@ -25,7 +25,7 @@ func (w *worker) room() int {
 	room := math.MaxInt
 	for _, most := range []int{w.lane.route.MessagesPerConnection, int(w.lane.perSession.Load())} {
 		if most > 0 {
-			room = min(room, most-w.carried)
+			room = min(room, most-w.carried-len(w.unsent()))
 		}
 	}
 	return room
@@ -46,7 +46,7 @@ func (w *worker) dial() bool {
 		}
 		return false
 	}
-	w.session, w.carried, w.ended, w.over = s, 0, 0, false
+	w.session, w.carried, w.ended, w.spent = s, 0, 0, false
 	w.unhook = context.AfterFunc(w.engine.work, s.Close)
 	w.lane.up.Add(1)
 	if w.engine.opt.Stats.Connections.Add(1) == 1 {
@@ -70,7 +70,7 @@ func (w *worker) hangUp() {
 
 // stayOut waits while the server is left out. It reports false when that is for the rest of the run.
 func (w *worker) stayOut(until time.Time) bool {
-	w.returnUpcoming()
+	w.returnPrepared()
 	w.hangUp()
 	var over <-chan time.Time
 	if !until.IsZero() {
@@ -95,18 +95,17 @@ func (w *worker) stayOut(until time.Time) bool {
 	return true
 }
 
-// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another
-// reason. While there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
+// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another reason. While
+// there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
 func (w *worker) refused(err error) bool {
 	var e *reply.Error
 	if !errors.As(err, &e) || e.Reply.Code == 0 {
 		return false
 	}
-	verdict, _ := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text)
-	if verdict != reply.Throttle && (e.Reply.Code != 421 || w.lane.up.Load() == 0) {
+	if means := e.Explanation; means.Verdict != reply.Throttle && (!means.Closing || w.lane.up.Load() == 0) {
 		return false
 	}
-	w.inside = false
+	w.admitted = false
 	now := time.Now()
 	if w.lane.window.Refuse(now); w.lane.up.Load() > 0 {
 		w.lane.log.Info("the server lets in no more connections", "open", w.lane.up.Load(), "reply", e.Reply.String())
@@ -118,24 +117,21 @@ func (w *worker) refused(err error) bool {
 	return true
 }
 
-// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with
-// nobody getting a message through meanwhile, or one that only a person can mend.
+// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with nobody getting a
+// message through meanwhile, or one that only a person can mend.
 func (w *worker) failed(err error) {
 	if w.failures == 0 {
 		w.sentBefore = w.lane.sent.Load()
 	}
 	w.failures++
 	w.lane.noteTrouble()
-	if w.session != nil && w.session.Broken() && len(w.under) == 0 {
+	if w.session != nil && w.session.Broken() && w.inFlight == 0 {
 		w.hangUp()
 	}
 	var e *reply.Error
-	if errors.As(err, &e) && e.Final {
-		// Some servers say 5xx to one connection too many; the others go on.
-		if verdict, _ := w.engine.opt.Replies.Classify(e.Stage, e.Reply.Code, e.Reply.Status, e.Reply.Text); e.Reply.Code == 0 || verdict != reply.Throttle {
-			w.lane.leaveOut(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.engine.stop)
-			return
-		}
+	if errors.As(err, &e) && e.Final() {
+		w.lane.leaveOut(&StopError{Reason: "the server cannot be used", Err: err}, time.Time{}, w.engine.stop)
+		return
 	}
 	if w.failures >= failuresMost && w.lane.sent.Load() == w.sentBefore && (w.session != nil || w.lane.up.Load() == 0) {
 		w.lane.leaveOut(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.engine.stop)
@@ -147,22 +143,22 @@ func (w *worker) failed(err error) {
 	}
 }
 
-// tooMuch ends a session of which the server says that it is one too many, or that it has carried enough. It may say so to
-// several messages that are under way.
-func (w *worker) tooMuch(r reply.Reply) {
-	if w.over {
+// endSession ends a session of which the server says that it is one too many, or that it has carried enough. The server may say so to several
+// messages that are in flight.
+func (w *worker) endSession(said string) {
+	if w.spent {
 		return
 	}
-	w.over = true
-	if len(w.under) == 0 {
+	w.spent = true
+	if w.inFlight == 0 {
 		w.session.Close()
 	}
-	if w.ended >= perSessionMin { // those that are under way were not taken yet
+	if w.ended >= perSessionMin { // those in flight were not taken yet
 		w.lane.perSession.Store(int64(w.ended))
-		w.lane.log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", r.String())
+		w.lane.log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", said)
 		return
 	}
-	w.inside = false
+	w.admitted = false
 	w.lane.window.Refuse(time.Now())
-	w.lane.log.Info("the server wants fewer connections", "reply", r.String())
+	w.lane.log.Info("the server wants fewer connections", "reply", said)
 }

@@ -105,18 +105,12 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// dialError is what smtp.Dial fails with.
-func dialError(final bool, code int, text string) error {
-	e := &reply.Error{Stage: reply.Connect, Final: final, Reply: reply.Reply{Code: code, Text: text}}
-	if code == 0 {
-		e.Err = errors.New(text)
-	}
-	return e
-}
+// unreachable is what a dial fails with that nobody answers.
+var unreachable = reply.Broken(reply.Connect, errors.New("connection refused"))
 
 // Servers that cannot be reached, or only by a person's help.
 func TestUnusable(t *testing.T) {
-	refused, login, busy := dialError(false, 0, "connection refused"), dialError(true, 535, "5.7.8 bad credentials"), dialError(true, 554, "Too many connections from your IP")
+	refused, login, busy := unreachable, refusedDial(reply.Auth, 535, "5.7.8 bad credentials"), refusedDial(reply.Connect, 554, "Too many connections from your IP")
 	for _, c := range []struct {
 		name        string
 		connections int
@@ -167,7 +161,7 @@ func TestUnusable(t *testing.T) {
 
 // One connection is enough to carry on, however slow it is.
 func TestOthersCarryOn(t *testing.T) {
-	refused := []error{nil, dialError(false, 0, "connection refused")}
+	refused := []error{nil, unreachable}
 	t.Run("slow by the rate", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := newQueue(t, 20, "process")

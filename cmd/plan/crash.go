@@ -131,25 +131,13 @@ type crashSession struct {
 	*crasher
 }
 
-func (s crashSession) Send(m, next *mail.Message) (bool, error) {
+func (s crashSession) Send() error {
 	s.step("before-send")
 	defer s.step("after-send")
-	return s.Session.Send(m, next)
+	return s.Session.Send()
 }
 
-func (s crashSession) Result() (reply.Reply, error) {
-	s.step("before-result")
-	defer s.step("after-result")
-	return s.Session.Result()
-}
-
-func (s crashSession) Push(m *mail.Message) error {
-	s.step("before-send")
-	defer s.step("after-send")
-	return s.Session.Push(m)
-}
-
-func (s crashSession) Answer() (reply.Stage, reply.Reply, error) {
+func (s crashSession) Answer() (reply.Answer, error) {
 	s.step("before-result")
 	defer s.step("after-result")
 	return s.Session.Answer()
@@ -189,22 +177,28 @@ func (t lateTransport) Dial(ctx context.Context) (sender.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lateSession{s, t.queue}, nil
+	return &lateSession{Session: s, queue: t.queue}, nil
 }
 
 type lateSession struct {
 	sender.Session
-	queue *lateQueue
+	queue   *lateQueue
+	offered []*mail.Message // and not sent
+	ready   *mail.Message
 }
 
-func (s lateSession) Send(m, next *mail.Message) (bool, error) {
-	gone, err := s.Session.Send(m, next)
-	s.queue.sent(m)
-	return gone, err
+func (s *lateSession) Offer(m *mail.Message) {
+	s.offered = append(s.offered, m)
+	s.Session.Offer(m)
 }
 
-func (s lateSession) Push(m *mail.Message) error {
-	err := s.Session.Push(m)
-	s.queue.sent(m)
+func (s *lateSession) Ready() (bool, error) {
+	s.ready, s.offered = s.offered[0], s.offered[1:]
+	return s.Session.Ready()
+}
+
+func (s *lateSession) Send() error {
+	err := s.Session.Send()
+	s.queue.sent(s.ready)
 	return err
 }

@@ -25,7 +25,7 @@ func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Tr
 		}
 		all = append(all, sender.Route{
 			Name: to.Name, Transport: transports[i], Weight: to.Weight,
-			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection, Pipeline: to.Pipeline,
+			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection,
 			Limits: reserver{q, was.Name, "", allowance(to.Limits)}, Rate: was.Rate, Window: was.Connections,
 			Learned: func(ctx context.Context, found sender.RouteStats) error {
 				return q.SaveServer(ctx, learned(was, found, &f.Delivery))

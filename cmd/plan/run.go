@@ -65,7 +65,7 @@ func (r *Run) Drain(work, claim context.Context, o DrainOptions) error {
 	return sender.Run(work, claim, queue, routes, sender.Options{
 		Batch: f.Delivery.Batch, Attempts: f.Delivery.Attempts, BackoffMin: f.Delivery.BackoffMin, BackoffMax: f.Delivery.BackoffMax,
 		PerDomain: f.Limits.PerDomainConnections, DomainLimits: domainLimits(r.queue, f),
-		Open: f.Delivery.Open, Wait: o.Wait, Limit: o.Limit, Compose: compose(r.Plan.message), Replies: r.Plan.replies, Log: o.Log, Stats: &r.Stats,
+		Open: f.Delivery.Open, Wait: o.Wait, Limit: o.Limit, Compose: compose(r.Plan.message), Log: o.Log, Stats: &r.Stats,
 	})
 }
 

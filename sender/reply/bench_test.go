@@ -20,9 +20,9 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-func BenchmarkClassify(b *testing.B) {
+func BenchmarkExplain(b *testing.B) {
 	classifier := NewClassifier(nil)
-	classifier.Classify(Rcpt, 550, "", "")
+	classifier.Explain(Rcpt, 550, "", "")
 	for _, c := range []struct {
 		name string
 		code int
@@ -36,7 +36,7 @@ func BenchmarkClassify(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				classifier.Classify(Rcpt, c.code, "", c.text)
+				classifier.Explain(Rcpt, c.code, "", c.text)
 			}
 		})
 	}

@@ -17,16 +17,19 @@ const (
 	HardBounce   Class = "hard_bounce"    // the recipient is dead: never mail it again
 	Rejected     Class = "rejected"       // this message or its sender is refused for good
 	AuthOrConfig Class = "auth_or_config" // stop: a person has to change something, or the quota of the day is used up
+	Unanswered   Class = "in_doubt"       // only the server knows; no rule can give this class
 )
 
-// An Explanation says what a reply means and why.
+// An Explanation says what a reply means, or that there was none, and why.
 type Explanation struct {
-	Class   Class
-	Verdict Verdict
-	Scope   Scope
-	Quota   time.Duration // of a quota that is used up: within which time it is new; 0 for everything else
-	Rule    string        // name of the rule that decided
-	Reason  string        // what the rule stands on: RFC, server or provider
+	Class      Class
+	Verdict    Verdict
+	Scope      Scope
+	Quota      time.Duration // of a quota that is used up: within which time it is new; 0 for everything else
+	RetryAfter time.Duration // after which the server itself wants the message again; 0: it does not say
+	Closing    bool          // the server ends the session with it, so that it says little of the message
+	Rule       string        // name of the rule that decided
+	Reason     string        // what the rule stands on: RFC, server or provider
 }
 
 // A Classifier knows what replies mean: by the user's own rules first, then by what providers say of their replies (providers.tsv),
@@ -49,13 +52,9 @@ type OwnRule struct {
 	Class Class
 }
 
-// Classify says what becomes of the recipient after a reply, and how much else it hits. See Explain.
-func (c *Classifier) Classify(stage Stage, code int, status, text string) (Verdict, Scope) {
-	if code/100 == 2 {
-		return Sent, Message
-	}
-	e := c.Explain(stage, code, status, text)
-	return e.Verdict, e.Scope
+// Answer is a reply with what it means.
+func (c *Classifier) Answer(stage Stage, r Reply) Answer {
+	return Answer{stage, r, c.Explain(stage, r.Code, r.Status, r.Text)}
 }
 
 // Explain says what a reply means.
@@ -70,7 +69,16 @@ func (c *Classifier) Explain(stage Stage, code int, status, text string) Explana
 	if code/100 == 2 {
 		return Explanation{Class: Accepted, Verdict: Sent, Scope: Message, Rule: "accepted", Reason: "the server took it (RFC 5321 section 4.2.1)"}
 	}
-	status = strings.TrimPrefix(status, "#")
+	e := c.explain(stage, code, strings.TrimPrefix(status, "#"), text)
+	if after, exact := retryAfter(text); exact {
+		e.RetryAfter = after
+	}
+	e.Closing = code == 421 // RFC 5321 section 3.8
+	return e
+}
+
+// explain is Explain for a refusal, but for what can be said without a rule.
+func (c *Classifier) explain(stage Stage, code int, status, text string) Explanation {
 	if len(c.own) > 0 {
 		line := Reply{Code: code, Status: status, Text: text}.String()
 		for i := range c.own {
@@ -91,7 +99,7 @@ func (c *Classifier) Explain(stage Stage, code int, status, text string) Explana
 	e := inStage(stage, r)
 	if r.quota > 0 {
 		e.Quota = r.quota
-		if after, _ := RetryAfter(text); after > 0 {
+		if after, _ := retryAfter(text); after > 0 {
 			e.Quota = after
 		}
 	}

@@ -376,14 +376,11 @@ func TestExplainStages(t *testing.T) {
 		{Rcpt, 999, "", Transient, Retry, Message},
 		{Rcpt, -1, "", Transient, Retry, Message},
 	} {
-		want := Explanation{Class: c.class, Verdict: c.verdict, Scope: c.scope}
+		want := Explanation{Class: c.class, Verdict: c.verdict, Scope: c.scope, Closing: c.code == 421}
 		got := classifier.Explain(c.stage, c.code, "", c.text)
 		got.Rule, got.Reason = "", ""
 		if got != want {
 			t.Errorf("%d %q at %s: %+v, want %+v", c.code, c.text, c.stage, got, want)
-		}
-		if verdict, scope := classifier.Classify(c.stage, c.code, "", c.text); verdict != got.Verdict || scope != got.Scope {
-			t.Errorf("%d %q at %s: Classify and Explain differ", c.code, c.text, c.stage)
 		}
 	}
 }
@@ -467,10 +464,7 @@ func FuzzClassify(f *testing.F) {
 	f.Add(-1, -1, "9.9.9", "\xff<@http://.'")
 	f.Fuzz(func(t *testing.T, stage, code int, status, text string) {
 		e := classifier.Explain(Stage(stage), code, status, text)
-		verdict, scope := classifier.Classify(Stage(stage), code, status, text)
 		switch {
-		case verdict != e.Verdict || scope != e.Scope:
-			t.Fatalf("Classify says %d, %d, Explain %+v", verdict, scope, e)
 		case (e.Class == Accepted) != (code/100 == 2), (e.Verdict == Sent) != (code/100 == 2):
 			t.Fatalf("%d is %+v", code, e)
 		case e.Class == HardBounce && code/100 == 4:

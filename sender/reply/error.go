@@ -4,12 +4,41 @@ import "fmt"
 
 // An Error is why a session could not be opened, or broke.
 type Error struct {
-	Stage Stage
-	Reply Reply  // what the server answered; Code 0: nothing that could be read
-	Err   error  // what happened, when it was not an answer
-	Final bool   // trying again does not help until a person changes something
-	Hint  string // what to change; ""
+	Stage       Stage
+	Reply       Reply       // what the server answered; Code 0: nothing that could be read
+	Explanation Explanation // what it means for the message under way, and for the server
+	Err         error       // what happened, when it was not an answer
+	Hint        string      // what a person can change; ""
 }
+
+// Broken is the error for a session that broke at a stage, or whose server went out of step. The message of that stage cannot have been
+// taken before its last octet left. A server that had seen the recipient by then may have broken off because of it, so the attempt counts.
+func Broken(stage Stage, err error) *Error {
+	e := &Error{Stage: stage, Err: err, Explanation: Explanation{Class: Transient, Verdict: Retry, Scope: Message, Rule: "session-broken", Reason: "the session broke before the message was complete"}}
+	switch stage {
+	case Dot:
+		return e.InDoubt()
+	case Rcpt, Data:
+	default:
+		e.Explanation.Scope = Session
+	}
+	return e
+}
+
+// InDoubt is e for a message whose last octet may have left.
+func (e *Error) InDoubt() *Error {
+	d := *e
+	d.Explanation = Explanation{Class: Unanswered, Verdict: InDoubt, Scope: Message, Rule: "no-answer", Reason: "the message may have left whole, and no answer came: only the server knows (RFC 1047)"}
+	return &d
+}
+
+// Unusable is the error for a server that cannot be used until a person changes something.
+func Unusable(stage Stage, err error, hint string) *Error {
+	return &Error{Stage: stage, Err: err, Hint: hint, Explanation: Explanation{Class: AuthOrConfig, Verdict: Stop, Scope: Server, Rule: "unusable", Reason: "a person has to change something"}}
+}
+
+// Final reports whether it is of no use to try again until a person has changed something.
+func (e *Error) Final() bool { return e.Explanation.Verdict == Stop }
 
 func (e *Error) Error() string {
 	s := e.Stage.String() + ": "
@@ -29,28 +58,3 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
-
-// String is what the client was doing at this stage.
-func (s Stage) String() string {
-	switch s {
-	case Connect:
-		return "connect"
-	case Ehlo:
-		return "EHLO"
-	case StartTLS:
-		return "STARTTLS"
-	case Auth:
-		return "log in"
-	case Mail:
-		return "MAIL"
-	case Rcpt:
-		return "RCPT"
-	case Data:
-		return "DATA"
-	case Dot:
-		return "end of the message"
-	case Rset:
-		return "RSET"
-	}
-	return fmt.Sprintf("stage %d", int(s))
-}

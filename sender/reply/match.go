@@ -201,34 +201,34 @@ func join(a, b []string) []string {
 type reading struct {
 	matcher   *matcher
 	sentences []sentence
-	matched   []answer // by pattern
+	matched   []finding // by pattern
 }
 
 // A sentence is what stands between two full stops.
 type sentence struct {
 	text  string
 	seen  [1 << 12 / 64]uint64 // which trigrams it has, by their hash; some that it has not may be in it too
-	holds []answer             // by clause
+	holds []finding            // by clause
 }
 
-// An answer is what is known already.
-type answer uint8
+// A finding is what is known of whether something holds.
+type finding uint8
 
 const (
-	unasked answer = iota
+	unknown finding = iota
 	no
 	yes
 )
 
-func answerOf(b bool) answer {
-	if b {
+func findingOf(holds bool) finding {
+	if holds {
 		return yes
 	}
 	return no
 }
 
 func (m *matcher) read(text string) *reading {
-	r := &reading{matcher: m, matched: make([]answer, len(m.patterns))}
+	r := &reading{matcher: m, matched: make([]finding, len(m.patterns))}
 	for part := range strings.SplitSeq(text, ".") {
 		r.add(strings.TrimSpace(part))
 	}
@@ -237,7 +237,7 @@ func (m *matcher) read(text string) *reading {
 
 // readWhole reads a text in which a full stop ends nothing.
 func (m *matcher) readWhole(text string) *reading {
-	r := &reading{matcher: m, matched: make([]answer, len(m.patterns))}
+	r := &reading{matcher: m, matched: make([]finding, len(m.patterns))}
 	r.add(text)
 	return r
 }
@@ -246,7 +246,7 @@ func (r *reading) add(text string) {
 	if text == "" {
 		return
 	}
-	s := sentence{text: text, holds: make([]answer, len(r.matcher.clauses))}
+	s := sentence{text: text, holds: make([]finding, len(r.matcher.clauses))}
 	for i := 0; i+3 <= len(text); i++ {
 		h := trigram(text[i:])
 		s.seen[h/64] |= 1 << (h % 64)
@@ -257,8 +257,8 @@ func (r *reading) add(text string) {
 // matches reports whether one of the patterns matches.
 func (r *reading) matches(patterns []int) bool {
 	for _, i := range patterns {
-		if r.matched[i] == unasked {
-			r.matched[i] = answerOf(r.find(&r.matcher.patterns[i]))
+		if r.matched[i] == unknown {
+			r.matched[i] = findingOf(r.find(&r.matcher.patterns[i]))
 		}
 		if r.matched[i] == yes {
 			return true
@@ -280,8 +280,8 @@ func (r *reading) find(p *pattern) bool {
 // possible reports whether all the clauses hold.
 func (s *sentence) possible(m *matcher, clauses []int) bool {
 	for _, i := range clauses {
-		if s.holds[i] == unasked {
-			s.holds[i] = answerOf(s.satisfies(m.clauses[i]))
+		if s.holds[i] == unknown {
+			s.holds[i] = findingOf(s.satisfies(m.clauses[i]))
 		}
 		if s.holds[i] == no {
 			return false

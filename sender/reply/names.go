@@ -17,6 +17,31 @@ func ParseStage(s string) (Stage, error) {
 	return Stage(i), nil
 }
 
+// String is what the client was doing at this stage.
+func (s Stage) String() string {
+	switch s {
+	case Connect:
+		return "connect"
+	case Ehlo:
+		return "EHLO"
+	case StartTLS:
+		return "STARTTLS"
+	case Auth:
+		return "log in"
+	case Mail:
+		return "MAIL"
+	case Rcpt:
+		return "RCPT"
+	case Data:
+		return "DATA"
+	case Dot:
+		return "end of the message"
+	case Rset:
+		return "RSET"
+	}
+	return fmt.Sprintf("stage %d", int(s))
+}
+
 var scopeNames = []string{"recipient", "message", "session", "server"}
 
 // String returns the scope in one word: "recipient", "message", "session" or "server".

@@ -1,4 +1,8 @@
-// Package reply understands what an SMTP server said: it reads replies off the wire and says what each one means.
+// Package reply says what a server's answer means: for the recipient, and for the server.
+//
+// Read reads an SMTP reply off the wire. A Classifier explains it, by rules in three books: the user's own, those of providers
+// (providers.tsv), and those for all servers (rules.go). A transport hands both on as an Answer, or as the Explanation of an Error, so that
+// who sends has to know neither codes nor protocols. Everything here is a pure function of what was said.
 package reply
 
 // A Reply is one SMTP reply (RFC 5321 section 4.2), all its lines joined.
@@ -6,6 +10,13 @@ type Reply struct {
 	Code   int    // 200 to 599
 	Status string // enhanced status code (RFC 3463), "" when the server gave none
 	Text   string // lines joined by "\n", without code and enhanced status, valid UTF-8, no control characters but "\n"
+}
+
+// An Answer is what a server said to a message, and what that means.
+type Answer struct {
+	Stage Stage
+	Reply
+	Explanation
 }
 
 // A Stage is where in the session a reply was given.

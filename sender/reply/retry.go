@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// RetryAfter returns how long a server asks to be left alone, 0 when its reply does not say.
+// retryAfter returns how long a server asks to be left alone, 0 when its reply does not say.
 //
 // exact means that it named the time, as greylisting and rate limits often do: "try again in 15 minutes". Otherwise the
 // reply only names the period of a quota that is used up ("daily limit exceeded"), and this is the longest that it can take: no server
 // says when its day began, and with some it is the last 24 hours.
 //
 // Times of more than a week are taken for something else.
-func RetryAfter(text string) (after time.Duration, exact bool) {
+func retryAfter(text string) (after time.Duration, exact bool) {
 	text = plain(text)
 	for _, m := range waitClock.FindAllStringSubmatch(text, -1) {
 		if d := clock(m[1], m[2], m[3]); d > 0 {

@@ -44,7 +44,7 @@ func TestRetryAfter(t *testing.T) {
 		{"again 30", 0, false},
 		{"wait 5 messages", 0, false},
 	} {
-		if after, exact := RetryAfter(c.text); after != c.after || exact != c.exact {
+		if after, exact := retryAfter(c.text); after != c.after || exact != c.exact {
 			t.Errorf("%q: %v, %v, want %v, %v", c.text, after, exact, c.after, c.exact)
 		}
 	}
@@ -55,7 +55,7 @@ func FuzzRetryAfter(f *testing.F) {
 	f.Add("wait 1 hour and 30 minutes")
 	f.Add("come back in 00:04:59, daily \xff")
 	f.Fuzz(func(t *testing.T, text string) {
-		after, exact := RetryAfter(text)
+		after, exact := retryAfter(text)
 		switch {
 		case after < 0, exact && after == 0, exact && after > longestWait+99*time.Hour:
 			t.Fatalf("%q: %v, %v", text, after, exact)

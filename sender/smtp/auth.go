@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -24,26 +23,25 @@ var mechanisms = []struct {
 
 // login authenticates (RFC 4954). The dialogue is go-simple-mail's, over a connection that is ours: see dialogue.
 func (s *Session) login(c Config) error {
-	if !secret(s.conn) {
-		return &reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("a password is not sent over an unencrypted connection to another machine"),
-			Hint: "set smtp.security to starttls or tls, or leave out smtp.username and smtp.password"}
+	if !confidential(s.conn) {
+		return reply.Unusable(reply.Auth, errors.New("a password is not sent over an unencrypted connection to another machine"),
+			"set smtp.security to starttls or tls, or leave out smtp.username and smtp.password")
 	}
 	offered := strings.Fields(s.extensions["AUTH"])
 	if len(offered) == 0 {
-		return &reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("the server does not offer to log in (no AUTH)"),
-			Hint: "leave out smtp.username and smtp.password if it takes mail without, or use its submission port (usually 587 or 465)"}
+		return reply.Unusable(reply.Auth, errors.New("the server does not offer to log in (no AUTH)"),
+			"leave out smtp.username and smtp.password if it takes mail without, or use its submission port (usually 587 or 465)")
 	}
 	for _, m := range mechanisms {
 		if slices.Contains(offered, m.name) {
 			return s.loginBy(m.name, m.auth, c)
 		}
 	}
-	return &reply.Error{Stage: reply.Auth, Final: true, Err: fmt.Errorf("the server offers to log in only by %s", strings.Join(offered, ", ")),
-		Hint: "mailblast knows PLAIN, LOGIN and CRAM-MD5"}
+	return reply.Unusable(reply.Auth, fmt.Errorf("the server offers to log in only by %s", strings.Join(offered, ", ")), "mailblast knows PLAIN, LOGIN and CRAM-MD5")
 }
 
-// secret reports whether nobody on the way can read what goes over the connection.
-func secret(conn net.Conn) bool {
+// confidential reports whether nobody on the way can read what goes over the connection.
+func confidential(conn net.Conn) bool {
 	if _, ok := conn.(*tls.Conn); ok {
 		return true
 	}
@@ -63,92 +61,24 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 	switch {
 	case d.err != nil:
 		if errors.Is(d.err, reply.ErrSyntax) { // it quotes what the server sent, which may be what it got
-			return &reply.Error{Stage: reply.Auth, Err: fmt.Errorf("the server's reply could not be read: %w", reply.ErrSyntax)}
+			return reply.Broken(reply.Auth, fmt.Errorf("the server's reply could not be read: %w", reply.ErrSyntax))
 		}
 		return d.err
 	case d.last.Code == 235:
-		s.secret = newRedactor(c)
+		s.redactor = newRedactor(c)
 		return nil
 	case d.last.Code == 334:
-		return &reply.Error{Stage: reply.Auth, Final: true, Err: fmt.Errorf("the server's question in %s was not understood", mechanism)}
+		return reply.Unusable(reply.Auth, fmt.Errorf("the server's question in %s was not understood", mechanism), "")
 	case d.last.Code == 0: // nothing was sent; what the library says of it could hold a secret
-		return &reply.Error{Stage: reply.Auth, Final: true, Err: fmt.Errorf("%s could not be begun: %T", mechanism, err)}
+		return reply.Unusable(reply.Auth, fmt.Errorf("%s could not be begun: %T", mechanism, err), "")
 	}
 	r := d.last
-	r.Text = newRedactor(c).takeOut(r.Text)
-	e := c.refused(reply.Auth, r, "")
-	if e.Final {
+	r.Text = newRedactor(c).redact(r.Text)
+	e := s.refused(reply.Auth, r, "")
+	if e.Final() {
 		e.Hint = "check smtp.username and smtp.password"
 	}
 	return e
-}
-
-// A redactor knows a password in each form in which it went to the server: some echo what they got, whole, cut off or wrapped,
-// and not only while one logs in.
-type redactor struct {
-	forms []string
-	parts map[string]bool // every run of partSize octets in a form, or a whole shorter one
-}
-
-// partSize is how many octets of a form in a row are enough to be taken out.
-const partSize = 6
-
-func newRedactor(c Config) *redactor {
-	encode := base64.RawStdEncoding.EncodeToString
-	s := &redactor{
-		forms: []string{c.Password, encode([]byte(c.Password)), encode([]byte("\x00" + c.Username + "\x00" + c.Password))},
-		parts: map[string]bool{},
-	}
-	for _, form := range s.forms {
-		for i := range max(1, len(form)-partSize+1) {
-			s.parts[form[i:min(i+partSize, len(form))]] = true
-		}
-	}
-	return s
-}
-
-// takeOut takes the secret out of a text. Nearly always there is nothing to take out, and that is seen quickly.
-func (s *redactor) takeOut(text string) string {
-	for i := range len(text) {
-		if s.parts[text[i:min(i+partSize, len(text))]] || len(s.forms[0]) < partSize && strings.HasPrefix(text[i:], s.forms[0]) {
-			return s.redact(text)
-		}
-	}
-	return text
-}
-
-func (s *redactor) redact(text string) string {
-	var out strings.Builder
-	for len(text) > 0 {
-		longest := 0
-		for _, form := range s.forms {
-			longest = max(longest, shared(text, form, min(partSize, len(form))))
-		}
-		if longest == 0 {
-			out.WriteByte(text[0])
-			text = text[1:]
-			continue
-		}
-		out.WriteString("[password]")
-		text = text[longest:]
-	}
-	return strings.ReplaceAll(out.String(), "[password][password]", "[password]")
-}
-
-// shared returns how much of the start of text stands somewhere in form, 0 when it is less than least.
-func shared(text, form string, least int) int {
-	longest := 0
-	for i := range len(form) {
-		n := 0
-		for n < len(text) && i+n < len(form) && text[n] == form[i+n] {
-			n++
-		}
-		longest = max(longest, n)
-	}
-	if longest < least {
-		return 0
-	}
-	return longest
 }
 
 // A dialogue is the connection that the library logs in over. The library would greet again, fall back to HELO, and read

@@ -82,7 +82,7 @@ func TestLogin(t *testing.T) {
 			if strings.HasSuffix(c.script, "hang") {
 				config.Timeouts.Greeting = short
 			}
-			s, err := Dial(t.Context(), config)
+			s, err := NewTransport(config).Dial(t.Context())
 			stage := reply.Auth
 			if c.name == "welcomed twice" {
 				stage = reply.Ehlo
@@ -121,7 +121,7 @@ func TestLoginNeedsEhlo(t *testing.T) {
 	server := play(t, greet+"502 what?", nil)
 	config := server.config()
 	config.Username, config.Password = user, canary
-	_, err := Dial(t.Context(), config)
+	_, err := NewTransport(config).Dial(t.Context())
 	checkError(t, err, reply.Ehlo, "502 what?", true)
 }
 
@@ -158,7 +158,7 @@ func TestLoginInSecret(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			conn := &farAway{addr: c.addr}
-			if got := secret(conn); got != c.want {
+			if got := confidential(conn); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 			if c.want {
@@ -183,18 +183,21 @@ func TestEchoAfterLogin(t *testing.T) {
 	config := server.config()
 	config.Username, config.Password = user, canary
 	s := dial(t, config)
-	s.Offer(hello)
-	if _, r, err := s.Ready(); err != nil || r.Text != "not for "+user+"/[password]" {
+	m := hello
+	s.Offer(&m)
+	if ok, err := s.Ready(); ok || err != nil {
+		t.Fatalf("ready %v, %v", ok, err)
+	}
+	if r, err := s.Answer(); err != nil || r.Text != "not for "+user+"/[password]" {
 		t.Errorf("%q, %v", r.Text, err)
 	}
-	s.Offer(hello)
-	if _, r, err := s.Ready(); err != nil || r.Code != 354 {
-		t.Fatalf("%v, %v", r, err)
+	if got := ready(s, hello); got != "ready" {
+		t.Fatal(got)
 	}
-	if _, err := s.Send(pieces("hi.\r\n"), nil); err != nil {
+	if _, err := sendReady(s, pieces("hi.\r\n"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := s.Result(); err != nil || r.Text != "taken from [password]==" {
+	if r, err := s.Answer(); err != nil || r.Text != "taken from [password]==" {
 		t.Errorf("%q, %v", r.Text, err)
 	}
 }

@@ -17,82 +17,27 @@ var ErrBareNewline = errors.New("the message has a CR or LF of its own, outside 
 // blockSize is how much is written at a time. A shorter message leaves in one write.
 const blockSize = 256 << 10
 
-// Send writes the content of the message that is Ready (lines that end in CR LF, not dot-stuffed, in pieces none of which
-// ends between CR and LF) and, where the server allows it, the envelope of the next one behind it. It keeps nothing of
-// the pieces.
-//
-// gone reports whether the last byte of the message may have left: only then can the server have taken it. After an
-// error the session is broken.
-func (s *Session) Send(content [][]byte, next *Envelope) (gone bool, err error) {
-	s.ready = false
-	start := true // of a line
-	for _, piece := range content {
-		for len(piece) > 0 {
-			block := head(piece)
-			if s.flight, err = stuff(s.flight, block, start); err != nil {
-				return false, s.fail(reply.Data, err)
-			}
-			piece, start = piece[len(block):], block[len(block)-1] == '\n'
-			if len(s.flight) >= blockSize {
-				if _, err := s.push(0); err != nil {
-					return false, err
-				}
-			}
-		}
-	}
-	if !start {
-		s.flight = append(s.flight, "\r\n"...)
-	}
-	s.flight = append(s.flight, ".\r\n"...)
-	complete := len(s.flight)
-	s.reset = false
-	if next != nil {
-		s.Offer(*next)
-	}
-	return s.push(complete)
-}
-
-// push writes the flight, a part of the content. The last part is complete octets with the final dot, the others have no
-// such place: 0.
-func (s *Session) push(complete int) (gone bool, err error) {
-	// A server that speaks before the message is complete is out of step. Its reply would be taken for the one to the
-	// final dot, and the message for refused when it is not, or sent. Now it can still be kept from being complete.
-	if err := s.interrupted(); err != nil {
-		return false, err
-	}
-	n, err := s.write()
-	switch {
-	case err == nil:
-		return complete > 0, nil
-	case complete > 0 && n >= complete:
-		return true, s.fail(reply.Dot, err)
-	}
-	// Often the server has said why before it closed the connection.
-	if said := s.interrupted(); said != nil {
-		return false, said
-	}
-	return false, s.fail(reply.Data, err)
-}
-
 // interrupted is the error for a server that said something, or closed the connection, while it was to wait for content.
 func (s *Session) interrupted() error {
-	if !s.said() {
+	if !s.hasSpoken() {
 		return nil
 	}
 	r, err := reply.Read(s.r)
-	s.Close()
 	if err != nil {
-		return &reply.Error{Stage: reply.Data, Err: fmt.Errorf("the server broke off before the message was complete: %w", err)}
+		return s.fail(reply.Data, fmt.Errorf("the server broke off before the message was complete: %w", err))
 	}
-	return &reply.Error{Stage: reply.Data, Reply: r, Err: errors.New("the server said this before the message was complete")}
+	r = s.redacted(r)
+	e := s.fail(reply.Data, errors.New("the server said this before the message was complete"))
+	e.Reply = r
+	return e
 }
 
-// said reports whether the server said something that nobody has read, or closed the connection, without waiting for it.
-func (s *Session) said() bool {
+// hasSpoken reports, without waiting, whether the server said something that nobody has read, or closed the connection.
+func (s *Session) hasSpoken() bool {
 	if s.unread() > 0 {
 		return true
 	}
-	if !waiting(s.tcp) {
+	if !readable(s.tcp) {
 		return false
 	}
 	// What is there can be read without waiting, but for half a reply, and what is no reply at all: TLS has messages

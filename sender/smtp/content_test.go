@@ -124,7 +124,7 @@ func TestBareNewline(t *testing.T) {
 			t.Parallel()
 			server := play(t, toContent, nil)
 			s := begun(t, server, server.config())
-			gone, err := s.Send(pieces(c.pieces...), &hello)
+			gone, err := sendReady(s, pieces(c.pieces...), &hello)
 			if gone || !errors.Is(err, ErrBareNewline) || !s.Broken() {
 				t.Errorf("gone %v, error %v, broken %v", gone, err, s.Broken())
 			}
@@ -165,7 +165,7 @@ func TestBreaksIn(t *testing.T) {
 			for i := range content {
 				content[i] = piece
 			}
-			gone, err := s.Send(content, nil)
+			gone, err := sendReady(s, content, nil)
 			var e *reply.Error
 			if gone || !s.Broken() || !errors.As(err, &e) || e.Stage != reply.Data || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("gone %v, broken %v, error %v; want %q", gone, s.Broken(), err, c.want)
@@ -218,7 +218,7 @@ func TestGone(t *testing.T) {
 			server := play(t, piped+"mail|rcpt|data|250 ok|250 ok|354 go", nil)
 			s := begun(t, server, server.config())
 			s.conn = &cut{Conn: s.conn, left: c.left}
-			gone, err := s.Send(pieces("hi.\r\n", ".\r\n"), &hello)
+			gone, err := sendReady(s, pieces("hi.\r\n", ".\r\n"), &hello)
 			if gone != c.gone || err == nil || !s.Broken() {
 				t.Errorf("gone %v, error %v, broken %v; want gone %v", gone, err, s.Broken(), c.gone)
 			}
@@ -272,7 +272,7 @@ func BenchmarkSession(b *testing.B) {
 			defer l.Close()
 			go instant(l)
 			a := l.Addr().(*net.TCPAddr)
-			s, err := Dial(b.Context(), Config{Host: "127.0.0.1", Port: a.Port, Security: None, Helo: "client.example"})
+			s, err := NewTransport(Config{Host: "127.0.0.1", Port: a.Port, Security: None, Helo: "client.example"}).Dial(b.Context())
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -281,7 +281,8 @@ func BenchmarkSession(b *testing.B) {
 			content := pieces(strings.Repeat(line, c.size/len(line)))
 			b.SetBytes(int64(c.size))
 			b.ReportAllocs()
-			s.Offer(hello)
+			m := hello
+			s.Offer(&m)
 			for b.Loop() {
 				if got := answer(s); got != "ready" {
 					b.Fatal(got)
@@ -382,14 +383,15 @@ func TestEarlyReplyInTLS(t *testing.T) {
 		config := (&server{host: "127.0.0.1", port: a.Port}).config()
 		config.Security, config.TLS = TLS, &tls.Config{RootCAs: ours.pool()}
 		s := dial(t, config)
-		s.Offer(hello)
-		stage, r, err := s.Ready()
+		m := hello
+		s.Offer(&m)
+		ok, err := s.Ready()
 		gone := false
-		if err == nil && r.Code == 354 {
-			gone, err = s.Send(pieces("hi.\r\n"), nil)
+		if ok {
+			gone, err = sendReady(s, pieces("hi.\r\n"), nil)
 		}
 		if gone || err == nil || !s.Broken() {
-			t.Errorf("early %q: gone %v, %v %v, %v", early, gone, stage, r, err)
+			t.Errorf("early %q: gone %v, ready %v, %v", early, gone, ok, err)
 		}
 		s.Close()
 		if content := <-got; strings.Contains(content, "\r\n.\r\n") {

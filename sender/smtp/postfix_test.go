@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mailblast/campaign/mail"
 )
 
 // What a Postfix of our own is told. It delivers to a Maildir, refuses some recipients, and takes no message above 100,000 octets.
@@ -176,7 +178,7 @@ func await(t *testing.T, what string, is func() bool) {
 
 // A letter is a message for Postfix, and what it should say to it.
 type letter struct {
-	Envelope
+	mail.Message
 	content string
 	want    string
 }
@@ -220,19 +222,20 @@ func TestPostfix(t *testing.T) {
 	for _, how := range []struct {
 		name     string
 		security Security
+		depth    int
 		send     func(t *testing.T, s *Session, letters []letter) []string
 		resumes  bool
 	}{
-		{"data", None, sendLetters, false}, {"bdat", None, pushLetters, false},
-		{"data-tls", StartTLS, sendLetters, false}, {"bdat-tls", StartTLS, pushLetters, true},
+		{"data", None, 1, sendLetters, false}, {"bdat", None, 8, pushLetters, false},
+		{"data-tls", StartTLS, 1, sendLetters, false}, {"bdat-tls", StartTLS, 8, pushLetters, true},
 	} {
 		letters := letters(how.name, n)
-		config.Security = how.security
+		config.Security, config.Depth = how.security, how.depth
 		s := dial(t, config)
 		if conn, ok := s.conn.(*tls.Conn); ok && conn.ConnectionState().DidResume != how.resumes {
 			t.Errorf("%s: resumed %v, want %v", how.name, !how.resumes, how.resumes)
 		}
-		if !s.Chunking() {
+		if s.Depth() != how.depth {
 			t.Fatal("Postfix does not offer CHUNKING and PIPELINING")
 		}
 		for i, got := range how.send(t, s, letters) {
@@ -273,14 +276,14 @@ func sendLetters(t *testing.T, s *Session, letters []letter) (outcomes []string)
 	offered := false
 	for i, l := range letters {
 		if !offered {
-			s.Offer(l.Envelope)
+			s.Offer(&letters[i].Message)
 		}
 		got := answer(s)
 		offered = got == "ready" && i+1 < len(letters)
 		if got == "ready" {
-			var next *Envelope
+			var next *mail.Message
 			if offered {
-				next = &letters[i+1].Envelope
+				next = &letters[i+1].Message
 			}
 			got = send(s, pieces(l.content), next)
 		}
@@ -295,7 +298,7 @@ func pushLetters(t *testing.T, s *Session, letters []letter) (outcomes []string)
 		if i-len(outcomes) == 8 {
 			outcomes = append(outcomes, outcome(s))
 		}
-		if err := s.Push(l.Envelope, pieces(l.content)); err != nil {
+		if err := push(s, l.Message, pieces(l.content)); err != nil {
 			t.Fatalf("%s: %v", l.To, err)
 		}
 	}

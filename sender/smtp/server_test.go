@@ -261,7 +261,7 @@ const short = 400 * time.Millisecond
 // dial opens a session that is closed, and its server waited for, at the test's end.
 func dial(t *testing.T, c Config) *Session {
 	t.Helper()
-	s, err := Dial(t.Context(), c)
+	s, err := NewTransport(c).Dial(t.Context())
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}

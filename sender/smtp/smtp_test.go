@@ -60,7 +60,7 @@ func TestOpen(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := play(t, c.script, nil)
-			s, err := Dial(t.Context(), server.config())
+			s, err := NewTransport(server.config()).Dial(t.Context())
 			if err == nil {
 				defer s.Close()
 			}
@@ -85,8 +85,8 @@ func checkError(t *testing.T, err error, stage reply.Stage, want string, final b
 	if !errors.As(err, &e) {
 		t.Fatalf("error %v, want a *reply.Error with %q", err, want)
 	}
-	if e.Stage != stage || e.Final != final || !strings.Contains(e.Error(), want) {
-		t.Errorf("error %q at %v, final %v; want %q at %v, final %v", e, e.Stage, e.Final, want, stage, final)
+	if e.Stage != stage || e.Final() != final || !strings.Contains(e.Error(), want) {
+		t.Errorf("error %q at %v, final %v; want %q at %v, final %v", e, e.Stage, e.Final(), want, stage, final)
 	}
 	for _, c := range e.Error() {
 		if !unicode.IsGraphic(c) {
@@ -100,9 +100,8 @@ func TestHeloOffersNothing(t *testing.T) {
 	t.Parallel()
 	server := play(t, greet+"502 what?|> HELO client.example|250-hi|250 PIPELINING|mail|250 ok|rcpt|250 ok|data|354 go", nil)
 	s := dial(t, server.config())
-	s.Offer(hello)
-	if _, r, err := s.Ready(); err != nil || r.Code != 354 {
-		t.Errorf("ready: %v, %v", r, err)
+	if got := ready(s, hello); got != "ready" {
+		t.Error(got)
 	}
 }
 
@@ -152,7 +151,7 @@ func TestTLS(t *testing.T) {
 			config := server.config()
 			// That verification is switched off elsewhere has no effect here.
 			config.Security, config.TLS = c.security, &tls.Config{RootCAs: ours.pool(), InsecureSkipVerify: true}
-			s, err := Dial(t.Context(), config)
+			s, err := NewTransport(config).Dial(t.Context())
 			if err == nil {
 				defer s.Close()
 			}
@@ -173,9 +172,8 @@ func TestTLSForgets(t *testing.T) {
 	s := dial(t, config)
 	e := hello
 	e.UTF8 = true
-	s.Offer(e)
-	if stage, r, err := s.Ready(); err != nil || stage != reply.Mail || r.Code != 553 {
-		t.Errorf("with SMTPUTF8: %v %v, %v", stage, r, err)
+	if got := ready(s, e); got != "mail 553" {
+		t.Errorf("with SMTPUTF8: %s", got)
 	}
 	e = hello
 	e.Size = 5
@@ -210,7 +208,7 @@ func TestOpenHangs(t *testing.T) {
 			t.Parallel()
 			config := play(t, c.script, nil).config()
 			config.Security, config.Timeouts.Greeting = c.security, short
-			_, err := Dial(t.Context(), config)
+			_, err := NewTransport(config).Dial(t.Context())
 			checkError(t, err, c.stage, c.want, false)
 		})
 	}
@@ -239,7 +237,7 @@ func TestDialEnds(t *testing.T) {
 			}()
 			config := server.config()
 			config.Security = c.security
-			if _, err := Dial(ctx, config); !errors.Is(err, why) {
+			if _, err := NewTransport(config).Dial(ctx); !errors.Is(err, why) {
 				t.Errorf("error %v, want %v", err, why)
 			}
 		})
@@ -259,7 +257,7 @@ func TestDialRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := Dial(t.Context(), c.config)
+			_, err := NewTransport(c.config).Dial(t.Context())
 			checkError(t, err, reply.Connect, c.want, true)
 		})
 	}
@@ -268,7 +266,7 @@ func TestDialRefuses(t *testing.T) {
 		server := play(t, "220 hi", nil)
 		config := server.config()
 		config.Helo = "a\r\nMAIL FROM:<>"
-		_, err := Dial(t.Context(), config)
+		_, err := NewTransport(config).Dial(t.Context())
 		checkError(t, err, reply.Ehlo, "cannot stand in a command", true)
 		<-server.done
 		if server.rest != "" {
@@ -279,11 +277,11 @@ func TestDialRefuses(t *testing.T) {
 		t.Parallel()
 		server := play(t, "close", nil)
 		config := server.config()
-		if _, err := Dial(t.Context(), config); err == nil {
+		if _, err := NewTransport(config).Dial(t.Context()); err == nil {
 			t.Fatal("a session")
 		}
 		<-server.done // and its port is closed
-		_, err := Dial(t.Context(), config)
+		_, err := NewTransport(config).Dial(t.Context())
 		checkError(t, err, reply.Connect, "check smtp.host", false)
 	})
 }
@@ -304,8 +302,9 @@ func TestQuit(t *testing.T) {
 			config.Timeouts.Quit = short
 			s := dial(t, config)
 			if strings.Contains(c.script, "mail") {
-				s.Offer(hello)
-				if _, _, err := s.Ready(); err != nil {
+				m := hello
+				s.Offer(&m)
+				if _, err := s.Ready(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -337,7 +336,7 @@ func TestSourceIP(t *testing.T) {
 			conn.Close()
 		}()
 		at := l.Addr().(*net.TCPAddr)
-		if _, err := Dial(t.Context(), Config{Host: at.IP.String(), Port: at.Port, Security: None, Helo: "client.example", SourceIP: netip.MustParseAddr(c.from)}); err == nil {
+		if _, err := NewTransport(Config{Host: at.IP.String(), Port: at.Port, Security: None, Helo: "client.example", SourceIP: netip.MustParseAddr(c.from)}).Dial(t.Context()); err == nil {
 			t.Error("there is a session with a server that said nothing")
 		}
 		if got := <-came; got != c.from {

@@ -17,8 +17,8 @@ type socket struct {
 	raw syscall.RawConn
 }
 
-// quick is conn as a socket; as it is where that cannot be.
-func quick(conn net.Conn) net.Conn {
+// newSocket makes a socket of conn; where that cannot be it returns conn.
+func newSocket(conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return conn

@@ -26,7 +26,7 @@ func pair(t *testing.T) (*socket, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, ok := quick(conn).(*socket)
+	s, ok := newSocket(conn).(*socket)
 	if !ok {
 		t.Fatal("a TCP connection is no socket")
 	}

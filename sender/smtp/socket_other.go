@@ -4,5 +4,5 @@ package smtp
 
 import "net"
 
-// quick is for Linux only.
-func quick(conn net.Conn) net.Conn { return conn }
+// newSocket is for Linux only.
+func newSocket(conn net.Conn) net.Conn { return conn }

@@ -30,7 +30,11 @@ func (s *Session) startTLS(ctx context.Context, c Config) error {
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		final, hint := explainTLS(err, c)
-		return &reply.Error{Stage: stage, Err: fmt.Errorf("TLS handshake: %w", shown{err}), Final: final, Hint: hint}
+		err = fmt.Errorf("TLS handshake: %w", shown{err})
+		if final {
+			return reply.Unusable(stage, err, hint)
+		}
+		return withHint(reply.Broken(stage, err), hint)
 	}
 	s.conn = conn
 	s.r = bufio.NewReaderSize(conn, readBuffer)

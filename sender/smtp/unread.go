@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// waiting reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
-func waiting(conn net.Conn) bool {
+// readable reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
+func readable(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
 		return false

@@ -4,5 +4,5 @@ package smtp
 
 import "net"
 
-// waiting cannot tell here.
-func waiting(net.Conn) bool { return false }
+// readable cannot tell here.
+func readable(net.Conn) bool { return false }

@@ -18,7 +18,6 @@ import (
 	"go.uber.org/goleak"
 
 	"mailblast/campaign/mail"
-	"mailblast/cmd"
 	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/sender/sink"
@@ -51,7 +50,7 @@ func newLiarSite(t *testing.T) *liarSite {
 	s.large = slices.Repeat([][]byte{piece}, 10)
 	// It reads its rules at the first refusal, which takes long enough for another connection to take all that is left.
 	s.replies = reply.NewClassifier(nil)
-	s.replies.Classify(reply.Rcpt, 550, "5.1.1", "no such user")
+	s.replies.Explain(reply.Rcpt, 550, "5.1.1", "no such user")
 	return s
 }
 
@@ -118,6 +117,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 	d := &drain{liar: l, list: list}
 	d.config = smtp.Config{
 		Host: "127.0.0.1", Security: smtp.None, Helo: "client.example",
+		Replies:  s.replies,
 		Timeouts: smtp.Timeouts{Connect: long, Greeting: long, Mail: long, Rcpt: long, DataInit: long, DataBlock: long, DataDone: long, Quit: long},
 	}
 	d.timeouts = &d.config.Timeouts
@@ -131,7 +131,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 		d.config.Username, d.config.Password = "user", "secret"
 	}
 	handed, ready := context.WithCancel(t.Context())
-	d.options = sender.Options{Replies: s.replies, BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
+	d.options = sender.Options{BackoffMin: time.Millisecond, Wait: time.Minute, Compose: func() sender.Compose {
 		return func(j store.Job) (mail.Message, error) {
 			m := mail.Message{From: "from-" + j.Address, To: j.Address, Content: s.small}
 			if l.stage == "body" && j.Address == target {
@@ -179,7 +179,7 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 // run drains the queue.
 func (d *drain) run(t *testing.T) error {
 	t.Helper()
-	var transport sender.Transport = cmd.Transport{Config: d.config}
+	transport := sender.TransportOf(smtp.NewTransport(d.config))
 	if d.liar.name == "closed" {
 		transport = &closedOnce{Transport: transport, config: d.config}
 	}
@@ -204,7 +204,7 @@ func (c *closedOnce) Dial(ctx context.Context) (sender.Session, error) {
 	}
 	config := c.config
 	config.Port = 1 // tcpmux, which nobody has
-	return cmd.Transport{Config: config}.Dial(ctx)
+	return sender.TransportOf(smtp.NewTransport(config)).Dial(ctx)
 }
 
 // finish waits for the liar, and holds the queue against its record: sent means that the server took the message, once, and

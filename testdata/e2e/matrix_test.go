@@ -238,7 +238,7 @@ func (s *liarSite) check(t *testing.T, c cell) {
 		d.server.MessagesPerConnection = 1 // so that the target has a session of its own
 	}
 	if l.chunking {
-		d.server.Pipeline = 2
+		d.config.Depth = 2
 		d.server.MessagesPerConnection *= 2 // the one before has it as well
 	}
 	err := d.run(t)
@@ -256,8 +256,8 @@ func (s *liarSite) check(t *testing.T, c cell) {
 		t.Errorf("the target is %q, want %q", got, meaning[c.want[:1]])
 	}
 	if l.chunking {
-		if got := d.options.Stats.InDoubt.Load(); got > int64(d.server.Pipeline) {
-			t.Errorf("%d are in doubt after one connection of %d messages", got, d.server.Pipeline)
+		if got := d.options.Stats.InDoubt.Load(); got > int64(d.config.Depth) {
+			t.Errorf("%d are in doubt after one connection of %d messages", got, d.config.Depth)
 		}
 		if got := d.journal.of(behind); !slices.Contains(meaning[c.want[1:]], got) {
 			t.Errorf("the one that was under way with it is %q, want %q", got, meaning[c.want[1:]])

@@ -1,17 +1,19 @@
 package smtp
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 )
 
 // hello is the envelope that a script's mail and rcpt are.
-var hello = Envelope{From: "from@example.com", To: "to@example.com"}
+var hello = mail.Message{From: "from@example.com", To: "to@example.com"}
 
 func pieces(s ...string) [][]byte {
 	var content [][]byte
@@ -22,42 +24,79 @@ func pieces(s ...string) [][]byte {
 }
 
 // ready offers an envelope and says what came of it: "ready", "rcpt 550" or "rcpt error".
-func ready(s *Session, e Envelope) string {
-	s.Offer(e)
+func ready(s *Session, m mail.Message) string {
+	s.Offer(&m)
 	return answer(s)
 }
 
+var stageNames = []string{reply.Mail: "mail", reply.Rcpt: "rcpt", reply.Data: "data", reply.Dot: "dot", reply.Rset: "rset"}
+
+// answer says what the server says to the envelope that was offered. The explanation of an error tells whether the server may have seen the
+// recipient.
 func answer(s *Session) string {
-	stage, r, err := s.Ready()
-	name := []string{reply.Mail: "mail", reply.Rcpt: "rcpt", reply.Data: "data", reply.Rset: "rset"}[stage]
+	ok, err := s.Ready()
+	var e *reply.Error
 	switch {
+	case errors.As(err, &e):
+		want := reply.Explanation{Verdict: reply.Retry, Scope: reply.Session}
+		if e.Stage == reply.Rcpt || e.Stage == reply.Data {
+			want.Scope = reply.Message
+		}
+		if e.Explanation.Verdict != want.Verdict || e.Explanation.Scope != want.Scope {
+			return fmt.Sprintf("%v explained as %+v", err, e.Explanation)
+		}
+		return stageNames[e.Stage] + " error"
 	case err != nil:
-		return name + " error"
-	case r.Code == 354:
+		return fmt.Sprintf("%T", err)
+	case ok:
 		return "ready"
 	}
-	return fmt.Sprint(name, " ", r.Code)
+	a, err := s.Answer()
+	if err != nil {
+		return fmt.Sprint("no answer: ", err)
+	}
+	return fmt.Sprint(stageNames[a.Stage], " ", a.Code)
 }
 
 // carry takes one message through the session, and says what came of it: as ready, or "unsent", "doubt", "dot 250".
-func carry(s *Session, e Envelope, content [][]byte) string {
-	if got := ready(s, e); got != "ready" {
+func carry(s *Session, m mail.Message, content [][]byte) string {
+	if got := ready(s, m); got != "ready" {
 		return got
 	}
 	return send(s, content, nil)
 }
 
-func send(s *Session, content [][]byte, next *Envelope) string {
-	if gone, err := s.Send(content, next); err != nil && gone {
+func send(s *Session, content [][]byte, next *mail.Message) string {
+	if gone, err := sendReady(s, content, next); err != nil && gone {
 		return "doubt"
 	} else if err != nil {
 		return "unsent"
 	}
-	r, err := s.Result()
-	if err != nil {
+	a, err := s.Answer()
+	switch {
+	case inDoubt(err):
 		return "doubt"
+	case err != nil:
+		return err.Error()
 	}
-	return fmt.Sprint("dot ", r.Code)
+	return fmt.Sprint(stageNames[a.Stage], " ", a.Code)
+}
+
+// sendReady sends content for the message that is ready, with the envelope of the next one behind it unless that is nil. gone reports whether
+// the last octet of the message may have left.
+func sendReady(s *Session, content [][]byte, next *mail.Message) (gone bool, err error) {
+	s.ready.Content = content
+	if next != nil {
+		m := *next
+		s.Offer(&m)
+	}
+	err = s.Send()
+	return err == nil || inDoubt(err), err
+}
+
+func inDoubt(err error) bool {
+	var e *reply.Error
+	return errors.As(err, &e) && e.Explanation.Verdict == reply.InDoubt
 }
 
 // modes are a server that wants one command at a time, and one that takes them together.
@@ -315,8 +354,9 @@ func TestThree(t *testing.T) {
 			t.Parallel()
 			server := play(t, c.script, nil)
 			s := dial(t, server.config())
-			s.Offer(hello)
-			for i, next := range []*Envelope{&hello, &hello, nil} {
+			m := hello
+			s.Offer(&m)
+			for i, next := range []*mail.Message{&hello, &hello, nil} {
 				if got := answer(s); got != "ready" {
 					t.Fatal(i, got)
 				}
@@ -385,27 +425,27 @@ func TestParameters(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, offers string
-		e            Envelope
+		e            mail.Message
 		mail, rcpt   string // "" when nothing is to leave
 		status       string // of the local refusal
 	}{
-		{"plain", "8BITMIME", Envelope{From: "a@b", To: "c@d", Size: 7}, "MAIL FROM:<a@b>", "RCPT TO:<c@d>", ""},
-		{"null sender", "SIZE", Envelope{To: "c@d"}, "MAIL FROM:<>", "RCPT TO:<c@d>", ""},
-		{"size", "SIZE 1000", Envelope{From: "a@b", To: "c@d", Size: 7}, "MAIL FROM:<a@b> SIZE=7", "RCPT TO:<c@d>", ""},
-		{"size unlimited", "SIZE", Envelope{From: "a@b", To: "c@d", Size: 1 << 40}, "MAIL FROM:<a@b> SIZE=1099511627776", "RCPT TO:<c@d>", ""},
-		{"UTF-8 not needed", "SMTPUTF8", Envelope{From: "a@b", To: "c@d"}, "MAIL FROM:<a@b>", "RCPT TO:<c@d>", ""},
-		{"UTF-8", "SMTPUTF8", Envelope{From: "a@b", To: "dörte@d", UTF8: true}, "MAIL FROM:<a@b> SMTPUTF8", "RCPT TO:<dörte@d>", ""},
-		{"UTF-8 not offered", "SIZE", Envelope{From: "a@b", To: "dörte@d", UTF8: true}, "", "", "5.6.7"},
-		{"UTF-8 not declared", "SMTPUTF8", Envelope{From: "a@b", To: "dörte@d"}, "", "", "5.1.3"},
-		{"CR LF", "SIZE", Envelope{From: "a@b", To: "c@d>\r\nRCPT TO:<e@f"}, "", "", "5.1.3"},
-		{"LF in the sender", "SIZE", Envelope{From: "a@b\n", To: "c@d"}, "", "", "5.1.3"},
-		{"NUL", "SIZE", Envelope{From: "a@b", To: "c\x00@d"}, "", "", "5.1.3"},
-		{"tab", "SIZE", Envelope{From: "a@b", To: "c\t@d"}, "", "", "5.1.3"},
-		{"DEL", "SIZE", Envelope{From: "a@b", To: "c\x7f@d"}, "", "", "5.1.3"},
-		{"bracket", "SIZE", Envelope{From: "a@b", To: "c@d>"}, "", "", "5.1.3"},
-		{"parameter", "SIZE", Envelope{From: "a@b", To: `"v@x> ORCPT=a@b"@c`}, "", "", "5.1.3"},
-		{"space", "SIZE", Envelope{From: "a@b BODY=8BITMIME", To: "c@d"}, "", "", "5.1.3"},
-		{"nobody", "SIZE", Envelope{From: "a@b"}, "", "", "5.1.3"},
+		{"plain", "8BITMIME", mail.Message{From: "a@b", To: "c@d", Size: 7}, "MAIL FROM:<a@b>", "RCPT TO:<c@d>", ""},
+		{"null sender", "SIZE", mail.Message{To: "c@d"}, "MAIL FROM:<>", "RCPT TO:<c@d>", ""},
+		{"size", "SIZE 1000", mail.Message{From: "a@b", To: "c@d", Size: 7}, "MAIL FROM:<a@b> SIZE=7", "RCPT TO:<c@d>", ""},
+		{"size unlimited", "SIZE", mail.Message{From: "a@b", To: "c@d", Size: 1 << 40}, "MAIL FROM:<a@b> SIZE=1099511627776", "RCPT TO:<c@d>", ""},
+		{"UTF-8 not needed", "SMTPUTF8", mail.Message{From: "a@b", To: "c@d"}, "MAIL FROM:<a@b>", "RCPT TO:<c@d>", ""},
+		{"UTF-8", "SMTPUTF8", mail.Message{From: "a@b", To: "dörte@d", UTF8: true}, "MAIL FROM:<a@b> SMTPUTF8", "RCPT TO:<dörte@d>", ""},
+		{"UTF-8 not offered", "SIZE", mail.Message{From: "a@b", To: "dörte@d", UTF8: true}, "", "", "5.6.7"},
+		{"UTF-8 not declared", "SMTPUTF8", mail.Message{From: "a@b", To: "dörte@d"}, "", "", "5.1.3"},
+		{"CR LF", "SIZE", mail.Message{From: "a@b", To: "c@d>\r\nRCPT TO:<e@f"}, "", "", "5.1.3"},
+		{"LF in the sender", "SIZE", mail.Message{From: "a@b\n", To: "c@d"}, "", "", "5.1.3"},
+		{"NUL", "SIZE", mail.Message{From: "a@b", To: "c\x00@d"}, "", "", "5.1.3"},
+		{"tab", "SIZE", mail.Message{From: "a@b", To: "c\t@d"}, "", "", "5.1.3"},
+		{"DEL", "SIZE", mail.Message{From: "a@b", To: "c\x7f@d"}, "", "", "5.1.3"},
+		{"bracket", "SIZE", mail.Message{From: "a@b", To: "c@d>"}, "", "", "5.1.3"},
+		{"parameter", "SIZE", mail.Message{From: "a@b", To: `"v@x> ORCPT=a@b"@c`}, "", "", "5.1.3"},
+		{"space", "SIZE", mail.Message{From: "a@b BODY=8BITMIME", To: "c@d"}, "", "", "5.1.3"},
+		{"nobody", "SIZE", mail.Message{From: "a@b"}, "", "", "5.1.3"},
 	} {
 		for _, mode := range modes {
 			t.Run(mode.name+"/"+c.name, func(t *testing.T) {
@@ -420,10 +460,13 @@ func TestParameters(t *testing.T) {
 				}
 				server := play(t, script, nil)
 				s := dial(t, server.config())
-				s.Offer(c.e)
-				_, r, err := s.Ready()
-				if err != nil || r.Status != c.status || s.Broken() {
-					t.Errorf("%v, %v, broken %v", r, err, s.Broken())
+				s.Offer(&c.e)
+				ok, err := s.Ready()
+				if ok || err != nil || s.Broken() {
+					t.Fatalf("ready %v, %v, broken %v", ok, err, s.Broken())
+				}
+				if a, err := s.Answer(); err != nil || a.Status != c.status {
+					t.Errorf("%v, %v", a, err)
 				}
 				s.Close()
 				<-server.done
@@ -440,7 +483,7 @@ func TestHeldBetween(t *testing.T) {
 	t.Parallel()
 	server := play(t, piped+"mail|rcpt|data|250 ok|250 ok|354 go|body|250 taken|mail|rcpt|data|250 ok|250 ok|354 go|body|250 taken", nil)
 	s := dial(t, server.config())
-	got := []string{ready(s, hello), send(s, pieces("one\r\n"), &Envelope{From: "a@b", To: "<"}), answer(s), carry(s, hello, pieces("three\r\n"))}
+	got := []string{ready(s, hello), send(s, pieces("one\r\n"), &mail.Message{From: "a@b", To: "<"}), answer(s), carry(s, hello, pieces("three\r\n"))}
 	if want := []string{"ready", "dot 250", "mail 553", "dot 250"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -1,9 +1,9 @@
-package cmd
+package smtp
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
@@ -11,12 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"mailblast/campaign"
 	"mailblast/campaign/mail"
-	"mailblast/sender/reply"
 	"mailblast/sender/sink"
 )
 
@@ -51,13 +47,12 @@ func TestHandshakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close(context.Background())
-			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{
-				Host: "localhost", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.Security(c.security), CAFile: "ca.pem", Helo: "client.example",
-			}}}}
-			transport, err := transportFor(f, &f.Servers[0], nil, func(string) ([]byte, error) { return authority, nil })
-			if err != nil {
-				t.Fatal(err)
-			}
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(authority)
+			transport := NewTransport(Config{
+				Host: "localhost", Port: server.Addr().(*net.TCPAddr).Port, Security: Security(c.security), Helo: "client.example",
+				TLS: &tls.Config{RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+			})
 			for range 2 {
 				var dials sync.WaitGroup
 				for range 10 {
@@ -79,70 +74,9 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// TestGate: ten connections begin at the same moment, and each takes a second to show what is the matter.
-func TestGate(t *testing.T) {
-	t.Parallel()
-	const forever = time.Hour
-	final := &reply.Error{Stage: reply.Auth, Final: true, Err: errors.New("wrong password")}
-	for _, c := range []struct {
-		name  string
-		takes time.Duration // the first two
-		err   error
-		begun []int // dials, by the half second
-	}{
-		{"well", time.Second, nil, []int{2, 2, 10}},
-		{"busy", time.Second, &reply.Error{Stage: reply.Connect, Err: errors.New("421 busy")}, []int{2, 2, 10}},
-		{"wrong password", time.Second, final, []int{2, 2, 4, 4, 6, 6, 8, 8, 10}},
-		{"stuck", forever, nil, []int{2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 10}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := newGate(dialsAtFirst)
-				begun := 0
-				var mu sync.Mutex
-				for range 10 {
-					go g.pass(t.Context(), func() error {
-						mu.Lock()
-						begun++
-						takes := time.Second
-						if begun <= dialsAtFirst {
-							takes = c.takes
-						}
-						mu.Unlock()
-						time.Sleep(takes)
-						return c.err
-					})
-				}
-				for i, want := range c.begun {
-					synctest.Wait()
-					mu.Lock()
-					if begun != want {
-						t.Errorf("after %d half seconds %d dials have begun, want %d", i, begun, want)
-					}
-					mu.Unlock()
-					time.Sleep(time.Second / 2)
-				}
-				time.Sleep(2 * forever)
-			})
-		})
-	}
-}
-
-// Who waits for a place goes when the run ends.
-func TestGateEnds(t *testing.T) {
-	t.Parallel()
-	g := newGate(0)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("the password is wrong")
-	cancel(why)
-	if err := g.pass(ctx, func() error { t.Error("it was let through"); return nil }); !errors.Is(err, why) {
-		t.Errorf("error %v, want %v", err, why)
-	}
-}
-
-// Eight messages are under way on a session to a server that refuses some recipients and some messages, short ones and such as are
+// Eight messages are in flight on a session to a server that refuses some recipients and some messages, short ones and such as are
 // written in several parts: each has its own answer, and the server has those that it took, once and octet for octet.
-func TestPush(t *testing.T) {
+func TestSeveralInFlight(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{100, 300_000} {
 		t.Run(fmt.Sprint(size, " octets"), func(t *testing.T) {
@@ -165,29 +99,19 @@ func TestPush(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close(context.Background())
-			f := &campaign.File{Servers: []campaign.Server{{SMTP: campaign.SMTP{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: campaign.None, Helo: "client.example"}}}}
-			transport, err := transportFor(f, &f.Servers[0], nil, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dialled, err := transport.Dial(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := dialled.(session)
-			defer s.Close()
-			if !s.Chunking() {
+			const depth = 8
+			s := dial(t, Config{Host: "127.0.0.1", Port: server.Addr().(*net.TCPAddr).Port, Security: None, Helo: "client.example", Depth: depth})
+			if s.Depth() != depth {
 				t.Fatal("the sink does not offer CHUNKING")
 			}
-			const depth = 8
 			var sent []mail.Message
 			var got []string
 			answer := func() {
-				stage, r, err := s.Answer()
+				a, err := s.Answer()
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, fmt.Sprint(stage, " ", r.Code))
+				got = append(got, fmt.Sprint(a.Stage, " ", a.Code))
 			}
 			for i := range 20 {
 				to := fmt.Sprintf("r%d-%d@example.com", i%10, i)
@@ -196,7 +120,7 @@ func TestPush(t *testing.T) {
 				if i-len(got) == depth {
 					answer()
 				}
-				if err := s.Push(&sent[i]); err != nil {
+				if err := push(s, sent[i], sent[i].Content); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mailblast/campaign/mail"
 	"mailblast/sender/reply"
 )
 
@@ -22,15 +23,41 @@ const (
 // outcome says what the server said to the oldest message that was pushed: "dot 250", "rcpt 550" or "doubt", and "broken"
 // when it was the last.
 func outcome(s *Session) string {
-	stage, r, err := s.Answer()
-	got := "doubt"
-	if err == nil {
-		got = fmt.Sprint([]string{reply.Mail: "mail", reply.Rcpt: "rcpt", reply.Dot: "dot", reply.Rset: "rset"}[stage], " ", r.Code)
+	a, err := s.Answer()
+	var got string
+	var e *reply.Error
+	switch {
+	case err == nil:
+		got = fmt.Sprint(stageNames[a.Stage], " ", a.Code)
+	case inDoubt(err):
+		got = "doubt"
+	case errors.As(err, &e): // the server was not ready for it, and has not seen its recipient
+		got = fmt.Sprint(stageNames[e.Stage], " ", e.Reply.Code)
+		if e.Explanation.Verdict != reply.Retry || e.Explanation.Scope != reply.Session {
+			got = fmt.Sprintf("%v explained as %+v", err, e.Explanation)
+		}
 	}
 	if s.Broken() {
 		got += " broken"
 	}
 	return got
+}
+
+// push takes a message through the session but for its answer.
+func push(s *Session, m mail.Message, content [][]byte) error {
+	m.Content = content
+	s.Offer(&m)
+	if ok, err := s.Ready(); !ok {
+		return err
+	}
+	return s.Send()
+}
+
+// chunkedConfig is for a client that sends whole messages.
+func (s *server) chunkedConfig() Config {
+	c := s.config()
+	c.Depth = 8
+	return c
 }
 
 // TestAnswer: two messages are under way when the server answers, and what it says is told of the one that it was said to.
@@ -80,7 +107,7 @@ func TestAnswer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := play(t, chunked+first+second+c.answers, nil)
-			config := server.config()
+			config := server.chunkedConfig()
 			switch c.name {
 			case "hangs at MAIL", "hangs at RSET":
 				config.Timeouts.Mail = short
@@ -91,7 +118,7 @@ func TestAnswer(t *testing.T) {
 			}
 			s := dial(t, config)
 			for _, content := range []string{"one\r\n", "two\r\n"} {
-				if err := s.Push(hello, pieces(content)); err != nil {
+				if err := push(s, hello, pieces(content)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -107,22 +134,22 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// What was refused leaves nothing behind for the next one, whether that is pushed or sent by DATA; what was taken needs no RSET.
+// What was refused leaves nothing behind for the next one; what was taken needs no RSET.
 func TestAfterPush(t *testing.T) {
 	t.Parallel()
 	server := play(t, chunked+first+"250 from|550 who?|554 nobody|"+second+"250 reset|250 from|250 to|250 taken|"+
-		first+"250 from|250 to|452 full|rset|mail|rcpt|data|250 reset|250 from|250 to|354 go|body|250 taken|quit|221 bye", nil)
-	s := dial(t, server.config())
-	if !s.Chunking() {
+		first+"250 from|250 to|452 full|"+second+"250 reset|250 from|250 to|250 taken|quit|221 bye", nil)
+	s := dial(t, server.chunkedConfig())
+	if s.Depth() != 8 {
 		t.Fatal("no CHUNKING")
 	}
-	push := func() string {
-		if err := s.Push(hello, pieces("pushed\r\n")); err != nil {
+	pushed := func() string {
+		if err := push(s, hello, pieces("pushed\r\n")); err != nil {
 			t.Fatal(err)
 		}
 		return outcome(s)
 	}
-	got := []string{push(), push(), push(), carry(s, hello, pieces("sent\r\n"))}
+	got := []string{pushed(), pushed(), pushed(), pushed()}
 	if want := []string{"rcpt 550", "dot 250", "dot 452", "dot 250"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -136,7 +163,7 @@ func TestAfterPush(t *testing.T) {
 func TestChunking(t *testing.T) {
 	t.Parallel()
 	for _, open := range []string{stepped, piped, greet + "250-mx.example.com|250 CHUNKING|"} {
-		if s := dial(t, play(t, open, nil).config()); s.Chunking() {
+		if s := dial(t, play(t, open, nil).chunkedConfig()); s.Depth() > 1 {
 			t.Errorf("chunking with a server that says %q", open)
 		}
 	}
@@ -176,9 +203,9 @@ func TestPushedContent(t *testing.T) {
 				script, want, bodies = chunked+first+second+strings.Repeat("250 ok|", 7), "dot 250, mail 554, dot 250", []string{"before\r\n", "after\r\n"}
 			}
 			server := play(t, script, nil)
-			s := dial(t, server.config())
+			s := dial(t, server.chunkedConfig())
 			for _, content := range [][]string{{"before\r\n"}, c.pieces, {"after\r\n"}} {
-				if err := s.Push(hello, pieces(content...)); err != nil {
+				if err := push(s, hello, pieces(content...)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -231,15 +258,15 @@ func TestPushInterrupted(t *testing.T) {
 				}
 			}
 			server := play(t, script, nil)
-			config := server.config()
+			config := server.chunkedConfig()
 			if c.name == "hangs" {
 				config.Timeouts.DataBlock = short
 			}
 			s := dial(t, config)
-			if err := s.Push(hello, pieces("before\r\n")); err != nil {
+			if err := push(s, hello, pieces("before\r\n")); err != nil {
 				t.Fatal(err)
 			}
-			err := s.Push(hello, content)
+			err := push(s, hello, content)
 			var e *reply.Error
 			if (err == nil) != (c.want == "") || err != nil && (!errors.As(err, &e) || e.Stage != reply.Data || !strings.Contains(err.Error(), c.want) || !s.Broken()) {
 				t.Errorf("error %v, broken %v; want %q", err, s.Broken(), c.want)
@@ -252,7 +279,7 @@ func TestPushInterrupted(t *testing.T) {
 					t.Errorf("got %q, want %q", got, c.after)
 				}
 			}
-			if err := s.Push(hello, pieces("more\r\n")); s.Broken() && err == nil {
+			if err := push(s, hello, pieces("more\r\n")); s.Broken() && err == nil {
 				t.Error("a broken session takes a message")
 			}
 			s.Close()
@@ -272,9 +299,9 @@ func TestPushCut(t *testing.T) {
 	content := wire[len(wire)-len("hi.\r\n\r\n"):]
 	for left := len(wire) - len(content) - 2; left <= len(wire); left++ {
 		server := play(t, chunked, nil)
-		s := dial(t, server.config())
+		s := dial(t, server.chunkedConfig())
 		s.conn = &cut{Conn: s.conn, left: left}
-		err := s.Push(hello, pieces("hi.\r\n", "\r\n"))
+		err := push(s, hello, pieces("hi.\r\n", "\r\n"))
 		s.Close()
 		<-server.done
 		if complete := server.rest == wire; complete != (err == nil) {
@@ -288,14 +315,14 @@ func TestAnsweredBeforeItBroke(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"close", "rst"} {
 		server := play(t, chunked+first+second+"250 from|250 to|250 taken|250 reset|250 from|550 who?|554 nobody|"+end, nil)
-		s := dial(t, server.config())
+		s := dial(t, server.chunkedConfig())
 		for range 2 {
-			if err := s.Push(hello, pieces("hi.\r\n")); err != nil {
+			if err := push(s, hello, pieces("hi.\r\n")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		<-server.done
-		err := s.Push(hello, pieces("hi.\r\n"))
+		err := push(s, hello, pieces("hi.\r\n"))
 		var e *reply.Error
 		if got := outcome(s) + ", " + outcome(s); !errors.As(err, &e) || e.Stage != reply.Mail || got != "dot 250 broken, rcpt 550 broken" {
 			t.Errorf("%s: push %v, then %q", end, err, got)
@@ -312,17 +339,17 @@ func TestPushInTLS(t *testing.T) {
 		script += second + "250 reset|250 from|250 to|250 taken|"
 	}
 	server := play(t, script+"421 bye|close", ours.serverFor(t, "", time.Now().AddDate(0, 1, 0)))
-	config := server.config()
+	config := server.chunkedConfig()
 	config.Security, config.TLS = TLS, &tls.Config{RootCAs: ours.pool()}
 	s := dial(t, config)
 	content := strings.Repeat("some line of some message\r\n", 20_000)
 	for range 8 {
-		if err := s.Push(hello, pieces(content)); err != nil {
+		if err := push(s, hello, pieces(content)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-server.done
-	if err := s.Push(hello, pieces(content)); err == nil || !strings.Contains(err.Error(), "421 bye") {
+	if err := push(s, hello, pieces(content)); err == nil || !strings.Contains(err.Error(), "421 bye") {
 		t.Errorf("behind the farewell: error %v", err)
 	}
 	for i := range 8 {
