@@ -25,10 +25,8 @@ var pending = []string{
 	"cmd/wire.go imports two rooms",
 	"sender/reply/rules.go is too long",
 	"store/sqlite/campaign.go: saveSnapshot is too long",
-	"store/sqlite/lease.go is too long",
 	"store/sqlite/lease.go: Claim is too long",
 	"store/sqlite/lease.go: Recover is too long",
-	"store/sqlite/store.go is too long",
 	"there is no room store/storetest",
 }
 
