@@ -13,10 +13,13 @@ const first, target, behind, last = "first@example.com", "target@example.com", "
 type lie struct {
 	say     func(right string) string // nil: the right reply
 	pace    time.Duration             // between octets
-	flood   string                    // comes behind it, again and again, until the client leaves or it is 64 MB
+	flood   string                    // comes behind it, again and again, until the client leaves or it is floodSize
 	then    string                    // go on, fin, rst, wait, hang (until the client leaves)
 	refuses bool                      // it goes on as if it had refused
 }
+
+// floodSize is more than fits between a server and a client that does not read on.
+const floodSize = 64 << 20
 
 // Stages, in the order of a session. The ones that need a word: EHLO2 is the EHLO behind STARTTLS; body is in the middle of a
 // message so large that the client is still writing it, part in the middle of one that left in one write; refused is DATA
