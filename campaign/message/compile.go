@@ -41,6 +41,7 @@ type Source struct {
 type Compiled struct {
 	returnPath    address.Address // of the envelope
 	from, replyTo []byte          // whole header fields
+	utf8          bool            // one that is the same for all has an address that needs SMTPUTF8
 	subject       headerField
 	headers       []headerField
 
@@ -54,14 +55,6 @@ type Compiled struct {
 	emptyRow               map[string]string // every field, without a value
 
 	placeholder string // begins the words that stand for values while HTML becomes text; occurs in no template
-}
-
-// A headerField has a value for all recipients (fixed) or a template.
-type headerField struct {
-	name     string
-	fixed    []byte // the whole field
-	template *texttemplate.Template
-	linear   linear // the same template, if it is linear; else nil
 }
 
 // A field is a name in the templates and the column that it stands for.
@@ -189,38 +182,6 @@ func (c *compiler) checkOrder() {
 	f := c.file.At("order_by", fmt.Sprintf("order_by: there is no column %s", text.Quoted(field)))
 	f.Hint = strings.TrimSpace(finding.DidYouMean(field, c.fields) + " columns: " + c.columns)
 	c.report(f)
-}
-
-// compileHeaders compiles the header fields.
-func (c *compiler) compileHeaders(m *Compiled) {
-	f := c.file
-	m.from = appendMailbox(nil, "From", f.From)
-	if f.ReplyTo != (campaign.Mailbox{}) {
-		m.replyTo = appendMailbox(nil, "Reply-To", f.ReplyTo)
-	}
-	m.subject = c.compileHeader("Subject", "subject", f.Subject, m.emptyRow)
-	for _, h := range f.Headers {
-		m.headers = append(m.headers, c.compileHeader(h.Name, "headers."+h.Name, h.Value, m.emptyRow))
-	}
-}
-
-// compileHeader compiles the value of a header field. label is its key in the campaign file.
-func (c *compiler) compileHeader(name, label, value string, fields map[string]string) headerField {
-	trees, ok := c.parse(label, label, value)
-	if !ok {
-		return headerField{}
-	}
-	set := newTemplateSet()
-	c.add(set, label, label, trees, trees)
-	c.check(set, label)
-	static := true
-	eachNode(set.trees[label].Root, func(n parse.Node) {
-		static = static && (n.Type() == parse.NodeText || n.Type() == parse.NodeList)
-	})
-	if static {
-		return headerField{name: name, fixed: appendHeader(nil, name, set.trees[label].Root.String())}
-	}
-	return headerField{name: name, template: c.textTemplate(set, label), linear: set.linearize(label, fields, nil)}
 }
 
 // sortedFindings returns the findings by file and position, each once.

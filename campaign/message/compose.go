@@ -30,6 +30,7 @@ type Composer struct {
 	converter  textConverter
 	value      fieldValue
 	scratch    []byte // a field's value, for linear templates
+	utf8       bool   // an address in the header needs SMTPUTF8
 	out        []byte
 	content    [2][]byte
 }
@@ -65,7 +66,7 @@ func (c *Composer) Compose(r Recipient) (mail.Message, error) {
 	if err := c.assemble(r, to); err != nil {
 		return mail.Message{}, err
 	}
-	m := mail.Message{From: c.m.returnPath.String(), To: to, UTF8: r.Address.UTF8 || c.m.returnPath.UTF8}
+	m := mail.Message{From: c.m.returnPath.String(), To: to, UTF8: r.Address.UTF8 || c.m.returnPath.UTF8 || c.utf8}
 	c.content = [2][]byte{c.out, c.m.tree.tail}
 	m.Content = c.content[:]
 	const worthAChunk = 1024 // octets; less, such as the closing boundaries, is copied
@@ -83,6 +84,7 @@ func (c *Composer) Compose(r Recipient) (mail.Message, error) {
 // assemble writes everything before the attachments into out: the header and the rendered parts.
 func (c *Composer) assemble(r Recipient, to string) (err error) {
 	m := c.m
+	c.utf8 = m.utf8
 	out := append(c.out[:0], m.from...)
 	out = append(append(append(out, "To: "...), to...), crlf...)
 	if out, err = c.appendField(out, &m.subject); err != nil {
@@ -156,35 +158,6 @@ func (c *Composer) execute(w io.Writer, template interface{ Execute(io.Writer, a
 		return direct.execute(w, c.data, &c.scratch)
 	}
 	return executionError(template.Execute(w, c.data))
-}
-
-func (c *Composer) appendField(out []byte, f *headerField) ([]byte, error) {
-	if f.template == nil {
-		return append(out, f.fixed...), nil
-	}
-	c.value.Reset()
-	c.value.rounds.reset()
-	if err := c.execute(&c.value, f.template, f.linear); err != nil {
-		return out, fmt.Errorf("header %s: %w", f.name, err)
-	}
-	return appendHeader(out, f.name, c.value.String()), nil
-}
-
-// A fieldValue is the rendered value of a header field. It stops a template that prints too much.
-type fieldValue struct {
-	bytes.Buffer
-	rounds roundCounter
-}
-
-func (v *fieldValue) Write(p []byte) (int, error) {
-	if ok, err := v.rounds.isMark(p); ok {
-		return 0, err
-	}
-	const most = 16 << 10 // octets; servers refuse longer header fields
-	if v.Len()+len(p) > most {
-		return 0, v.rounds.fault(fmt.Sprintf("it is longer than %d octets", most))
-	}
-	return v.Buffer.Write(p)
 }
 
 // appendBody appends a part in the encoding that it needs, after the rest of its header. As 7bit a part could contain a

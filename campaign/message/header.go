@@ -2,7 +2,6 @@ package message
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -29,7 +28,7 @@ func appendHeader(dst []byte, name, value string) []byte {
 		return append(dst, crlf...)
 	}
 	if text.IsASCII(value) && !looksEncoded(value) {
-		if folded, ok := appendFolded(dst, value, len(name)+1); ok {
+		if folded, _, ok := appendFolded(dst, value, len(name)+1, true); ok {
 			return append(folded, crlf...)
 		}
 	}
@@ -39,27 +38,75 @@ func appendHeader(dst []byte, name, value string) []byte {
 
 // appendMailbox appends a header field with one mailbox (RFC 5322 section 3.4).
 func appendMailbox(dst []byte, name string, m campaign.Mailbox) []byte {
-	dst = append(append(dst, name...), ':')
-	display := text.OneLine(m.Name)
-	column := len(name) + 1
-	if display == "" {
-		return append(append(append(dst, ' '), m.Address.String()...), crlf...)
+	w := headerWriter{dst: append(append(dst, name...), ':'), column: len(name) + 1, first: true}
+	w.mailbox(text.OneLine(m.Name), m.Address.String())
+	dst, _ = w.end() // the parts are short enough: the parser has looked at the address, and phrase splits the name
+	return dst
+}
+
+// A headerWriter writes the value of a structured header field and folds it at its white space.
+type headerWriter struct {
+	dst    []byte
+	column int
+	first  bool   // nothing follows the field's name yet
+	plain  []byte // ASCII that waits to be folded
+	long   bool   // a line would be longer than is allowed
+}
+
+// mailbox writes a display name, which may be empty, and an address. Anything may stand in the name.
+func (w *headerWriter) mailbox(name, address string) {
+	if name == "" {
+		w.plain = append(w.plain, address...)
+		return
 	}
-	const longest = 60 // leaves room for the field's name; longer names are folded as encoded-words
-	if text.IsASCII(display) && !looksEncoded(display) && len(display) <= longest {
-		if !isPhrase(display) {
-			display = text.QuotedString(display)
+	w.phrase(name)
+	w.plain = append(append(append(w.plain, " <"...), address...), '>')
+}
+
+// phrase writes a text that is not empty as a phrase (RFC 5322 section 3.2.5). ASCII is written as atoms or as a
+// quoted-string, everything else, and what no line has room for, in encoded-words.
+func (w *headerWriter) phrase(s string) {
+	if text.IsASCII(s) && !looksEncoded(s) {
+		p := s
+		if !isPhrase(s) {
+			p = text.QuotedString(s)
 		}
-		dst = append(append(dst, ' '), display...)
-		column += 1 + len(display)
-	} else {
-		dst, column = appendWords(dst, display, column)
+		if longestWord(p) < maxLine {
+			w.plain = append(w.plain, p...)
+			return
+		}
 	}
-	address := "<" + m.Address.String() + ">"
-	if column+1+len(address) > foldAt {
-		dst = append(dst, crlf...)
+	w.flush()
+	w.dst, w.column = appendWords(w.dst, s, w.column)
+	w.first = false
+}
+
+// flush folds what waits.
+func (w *headerWriter) flush() {
+	if len(w.plain) == 0 {
+		return
 	}
-	return append(append(append(dst, ' '), address...), crlf...)
+	dst, column, ok := appendFolded(w.dst, strings.TrimRight(string(w.plain), " "), w.column, w.first)
+	if !ok {
+		w.long = true
+		return
+	}
+	w.dst, w.column, w.first, w.plain = dst, column, false, w.plain[:0]
+}
+
+// end ends the field. It returns false if a line would be longer than is allowed.
+func (w *headerWriter) end() ([]byte, bool) {
+	w.flush()
+	return append(w.dst, crlf...), !w.long
+}
+
+// longestWord returns the length of the longest stretch without a space.
+func longestWord(s string) int {
+	longest := 0
+	for word := range strings.SplitSeq(s, " ") {
+		longest = max(longest, len(word))
+	}
+	return longest
 }
 
 // isPhrase reports whether a display name is atoms and single spaces, so that it needs no quotes.
@@ -78,10 +125,11 @@ func looksEncoded(s string) bool {
 	return ok && strings.Contains(rest, "?=")
 }
 
-// appendFolded appends ASCII, folded before white space where the line would pass 78 columns. It returns false if a line
-// would be longer than is allowed at all.
-func appendFolded(dst []byte, value string, column int) ([]byte, bool) {
-	for first := true; value != ""; first = false {
+// appendFolded appends ASCII, folded before white space where the line would pass 78 columns, and returns the column after
+// it. The first word after the field's name stays there if a line of its own would be too short for it as well. It returns
+// false if a line would be longer than is allowed at all.
+func appendFolded(dst []byte, value string, column int, first bool) ([]byte, int, bool) {
+	for ; value != ""; first = false {
 		end := len(value) - len(strings.TrimLeft(value, " "))
 		space := max(end, 1)
 		if i := strings.IndexByte(value[end:], ' '); i >= 0 {
@@ -91,17 +139,17 @@ func appendFolded(dst []byte, value string, column int) ([]byte, bool) {
 		}
 		word := value[len(value)-len(strings.TrimLeft(value, " ")) : end]
 		value = value[end:]
-		fits := space+len(word) <= foldAt
+		fits := space+len(word) <= foldAt || column+space+len(word) > maxLine
 		if (!first || fits) && column+space+len(word) > foldAt {
 			dst, column = append(dst, crlf...), 0
 		}
 		if column += space + len(word); column > maxLine {
-			return nil, false
+			return nil, 0, false
 		}
 		dst = append(dst, strings.Repeat(" ", space)...)
 		dst = append(dst, word...)
 	}
-	return dst, true
+	return dst, column, true
 }
 
 const (
@@ -177,50 +225,6 @@ func appendQ(dst []byte, s string) []byte {
 		default:
 			dst = append(dst, '=', upperHex[c>>4], upperHex[c&15])
 		}
-	}
-	return dst
-}
-
-// appendFilename appends the filename parameter, each on a line of its own. A name outside ASCII is written twice, as RFC
-// 6266 appendix D says: in ASCII for readers that know nothing better, and by RFC 2231, in several sections if it is long.
-func appendFilename(dst []byte, name string) []byte {
-	ascii := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '_'
-		}
-		return r
-	}, name)
-	if len(ascii) <= 60 {
-		dst = fmt.Appendf(dst, ";\r\n filename=%s", text.QuotedString(ascii))
-		if ascii == name {
-			return dst
-		}
-	}
-	const room = 50 // octets of a section
-	pieces := []string{""}
-	for _, r := range name {
-		var b strings.Builder
-		for _, c := range []byte(string(r)) {
-			if isPlainQ(c) && c != '*' && c != '/' || c == '.' || c == '_' {
-				b.WriteByte(c)
-			} else {
-				fmt.Fprintf(&b, "%%%02X", c)
-			}
-		}
-		if len(pieces[len(pieces)-1])+b.Len() > room {
-			pieces = append(pieces, "")
-		}
-		pieces[len(pieces)-1] += b.String()
-	}
-	if len(pieces) == 1 {
-		return fmt.Appendf(dst, ";\r\n filename*=utf-8''%s", pieces[0])
-	}
-	for i, p := range pieces {
-		charset := ""
-		if i == 0 {
-			charset = "utf-8''"
-		}
-		dst = fmt.Appendf(dst, ";\r\n filename*%d*=%s%s", i, charset, p)
 	}
 	return dst
 }

@@ -74,7 +74,8 @@ func (a attachment) append(dst []byte) []byte {
 	if a.id != "" {
 		disposition = "inline"
 	}
-	dst = fmt.Appendf(dst, "Content-Type: %s\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: %s", a.mediaType, disposition)
+	dst = appendName(fmt.Appendf(dst, "Content-Type: %s", a.mediaType), a.name)
+	dst = fmt.Appendf(dst, "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: %s", disposition)
 	dst = append(appendFilename(dst, a.name), crlf...)
 	if a.id != "" {
 		dst = fmt.Appendf(dst, "Content-ID: <%s>\r\n", a.id)
@@ -124,6 +125,9 @@ func mediaType(name string, content []byte) string {
 	}
 	if strings.HasPrefix(t, "text/") && !strings.Contains(t, ";") && utf8.Valid(content) {
 		t += "; charset=utf-8"
+	}
+	if method := calendarMethod(content); method != "" && strings.HasPrefix(t, "text/calendar") {
+		t += "; method=" + method
 	}
 	return t
 }

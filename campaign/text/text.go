@@ -18,7 +18,7 @@ import (
 )
 
 // IsASCII reports whether all of s is ASCII.
-func IsASCII(s string) bool {
+func IsASCII[T ~string | ~[]byte](s T) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
@@ -29,7 +29,10 @@ func IsASCII(s string) bool {
 
 // OneLine replaces control characters and line separators by spaces, and what is not UTF-8 by U+FFFD. It trims the spaces
 // around the text.
-func OneLine(s string) string {
+func OneLine(s string) string { return strings.Trim(Unbroken(s), " ") }
+
+// Unbroken does what OneLine does, but keeps the spaces around the text, for a text that others are put before and after.
+func Unbroken(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, breaksLine) {
 		s = strings.Map(func(r rune) rune {
 			if breaksLine(r) {
@@ -38,7 +41,7 @@ func OneLine(s string) string {
 			return r // the replacement character for what is not UTF-8
 		}, s)
 	}
-	return strings.Trim(s, " ")
+	return s
 }
 
 func breaksLine(r rune) bool {
