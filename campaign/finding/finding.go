@@ -55,15 +55,15 @@ func (fs Findings) Sort() {
 // DidYouMean returns the hint for a misspelt word: the nearest of the words that would have been right, or "" when none is
 // near enough.
 func DidYouMean(word string, words []string) string {
-	if best := nearest(word, words); best != "" {
+	if best := Nearest(word, words); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return ""
 }
 
-// nearest finds the word with the smallest edit distance, without regard to upper and lower case. A third of the letters may
-// be wrong, but never all of them.
-func nearest(word string, words []string) string {
+// Nearest returns the word with the smallest edit distance, without regard to upper and lower case, or "". A third of the
+// letters may be wrong, but never all of them.
+func Nearest(word string, words []string) string {
 	const longest = 64 // nobody misspells longer words, and the cost grows with the product of the lengths
 	from := []rune(strings.ToLower(word))
 	if len(from) > longest {

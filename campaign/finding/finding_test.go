@@ -18,7 +18,7 @@ func TestNearest(t *testing.T) {
 		"form": "from", "SUBJECT": "subject", "subejct": "subject", "sbject": "subject", "htm": "html", "xyz": "", "t": "", "": "",
 		strings.Repeat("subject", 100): "",
 	} {
-		if got := nearest(word, words); got != want {
+		if got := Nearest(word, words); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}

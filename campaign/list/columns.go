@@ -83,7 +83,7 @@ func fieldNames(columns []string, isAddress func(string) bool) (fields map[strin
 		}
 	}
 	if email < 0 {
-		return nil, 0, &columnFault{-1, "there is no column email; the columns are " + NameColumns(columns), "rename the column of the addresses to email"}
+		return nil, 0, &columnFault{-1, "there is no column email; the columns are " + NameColumns(columns, text.Quoted), "rename the column of the addresses to email"}
 	}
 	fields["email"] = email
 	return fields, email, nil
@@ -99,11 +99,11 @@ func isEmailColumn(name string) bool {
 	return false
 }
 
-// NameColumns names the first twenty columns for an error text.
-func NameColumns(columns []string) string {
+// NameColumns names the first twenty columns for an error text, each as name writes it.
+func NameColumns(columns []string, name func(string) string) string {
 	const most = 20
 	var b strings.Builder
-	for i, name := range columns {
+	for i, column := range columns {
 		if i == most {
 			fmt.Fprintf(&b, " and %d more", len(columns)-most)
 			break
@@ -111,7 +111,7 @@ func NameColumns(columns []string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(text.Quoted(name))
+		b.WriteString(name(column))
 	}
 	return b.String()
 }

@@ -83,9 +83,10 @@ func Compile(src Source) (*Compiled, error) {
 		m.emptyRow[name] = ""
 	}
 	c := &compiler{
-		file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}, marks: m.marks,
-		fields: slices.Sorted(maps.Keys(columns)), columns: list.NameColumns(src.Columns),
+		file: f, read: src.Read, hash: sha256.New(), sources: map[string]string{}, slipped: map[string]bool{}, marks: m.marks,
+		fields: slices.Sorted(maps.Keys(columns)), columns: list.NameColumns(src.Columns, text.Quoted),
 	}
+	c.written = list.NameColumns(src.Columns, c.nameColumn)
 	fmt.Fprintf(c.hash, "%q %q %q %q ", f.Name, f.From, f.Subject, f.Headers)
 
 	htmlSet, textSet := newTemplateSet(), newTemplateSet()

@@ -92,7 +92,7 @@ func decodedParts(t *testing.T, message []byte) []string {
 
 func TestCompileFindings(t *testing.T) {
 	for _, c := range []struct{ name, file, text, want string }{
-		{"field", "newsletter.txt", "a\nbä {{ .frist_name }}", `newsletter.txt:2:7: unknown field "frist_name" (did you mean "first_name"? columns: "email", "First Name", "city", "items")`},
+		{"field", "newsletter.txt", "a\nbä {{ .frist_name }}", `newsletter.txt:2:7: unknown field "frist_name" (did you mean "first_name"? columns: "email", "First Name" as .first_name, "city", "items")`},
 		{"order by no column", "order_by", "-city", `campaign.yaml:1:1: order_by: there is no column "-city" (did you mean "city"? columns: "email", "First Name", "city", "items")`},
 		{"order by nothing like it", "order_by", "score", `order_by: there is no column "score" (columns: "email", "First Name", "city", "items")`},
 		{"field of another case", "newsletter.txt", "{{ .City }}", `newsletter.txt:1:4: unknown field "City" (did you mean "city"? columns: `},

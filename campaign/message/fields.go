@@ -82,7 +82,11 @@ func (c *checker) template(name string, dot kind) {
 }
 
 func (c *checker) at(n parse.Node, message, hint string) {
-	c.compiler.reportAt(c.tree.ParseName, int(n.Position()), message, hint)
+	at := int(n.Position())
+	if field, ok := n.(*parse.FieldNode); ok && len(field.Ident) > 1 { // its position is that of the second name
+		at -= len(".") + len(field.Ident[0])
+	}
+	c.compiler.reportAt(c.tree.ParseName, at, message, hint)
 }
 
 func (c *checker) list(list *parse.ListNode, dot kind) {
@@ -151,6 +155,10 @@ func (c *checker) pipe(p *parse.PipeNode, dot kind) kind {
 func (c *checker) commands(p *parse.PipeNode, dot kind) kind {
 	value := kindUnknown
 	for i, cmd := range p.Cmds {
+		if c.misplaced(cmd, dot, i > 0) {
+			value = kindUnknown
+			continue
+		}
 		value = c.command(cmd, dot)
 		if i > 0 {
 			value = kindUnknown // the result of a function, which was given the value before
@@ -216,39 +224,38 @@ func (c *checker) value(n parse.Node, dot kind) kind {
 			}
 		}
 	case *parse.ChainNode:
+		if base, ok := n.Node.(*parse.IdentifierNode); ok && !isFunction(base.Ident) {
+			c.notAField(n, n.String(), c.compiler.guessForeign(n.String()), dot)
+			return kindUnknown
+		}
 		return c.path(n, c.value(n.Node, dot), n.Field)
 	case *parse.PipeNode:
 		return c.pipe(n, dot)
 	case *parse.StringNode:
 		return kindText
 	case *parse.IdentifierNode:
-		if names := functionNames(); !slices.Contains(names, n.Ident) {
-			hint := finding.DidYouMean(n.Ident, names)
-			if hint == "" {
-				hint = "functions: " + strings.Join(names, ", ")
-			}
-			c.at(n, fmt.Sprintf("unknown function %q", n.Ident), hint)
-		}
+		c.function(n, dot)
 	}
 	return kindUnknown
 }
 
 // path checks the fields that are taken from a value, as in $.first_name.
 func (c *checker) path(n parse.Node, of kind, names []string) kind {
+	if of == kindRow && len(names) > 1 && !slices.Contains(c.compiler.fields, names[0]) {
+		if name := c.compiler.guessForeign(strings.Join(names, ".")); name != "" { // {{ .Subscriber.FirstName }}
+			c.notAField(n, n.String(), name, of)
+			return kindUnknown
+		}
+	}
 	for _, name := range names {
 		switch of {
 		case kindRow:
 			c.field(n, name)
 		case kindText:
-			hint := ""
-			if slices.Contains(c.compiler.fields, name) {
-				hint = "inside {{ with }} and {{ range }} the dot is the value at hand: write $." + name
-			}
-			c.at(n, fmt.Sprintf("a text has no field %q", name), hint)
+			c.at(n, fmt.Sprintf("a text has no field %q", name), c.outside(name))
 			return kindUnknown
 		case kindNothing:
-			c.at(n, fmt.Sprintf("field %q in a template that is called without the fields", name),
-				fmt.Sprintf("call it as {{ template %q . }}", c.active[len(c.active)-1]))
+			c.at(n, fmt.Sprintf("field %q in a template that is called without the fields", name), c.callWithFields())
 			return kindUnknown
 		case kindUnknown:
 			return kindUnknown
@@ -258,13 +265,25 @@ func (c *checker) path(n parse.Node, of kind, names []string) kind {
 	return of
 }
 
+// outside is the hint for a field that is taken from a text.
+func (c *checker) outside(name string) string {
+	name = c.compiler.guess(name)
+	switch {
+	case name == "":
+		return ""
+	case c.vars[0].kind != kindRow:
+		return c.callWithFields()
+	}
+	return "inside {{ with }} and {{ range }} the dot is the value at hand: write " + c.compiler.reference("$", name)
+}
+
+// callWithFields is the hint for a template that is called with something else than the fields.
+func (c *checker) callWithFields() string {
+	return fmt.Sprintf("call it as {{ template %q . }}", c.active[len(c.active)-1])
+}
+
 func (c *checker) field(n parse.Node, name string) {
-	if slices.Contains(c.compiler.fields, name) {
-		return
+	if !slices.Contains(c.compiler.fields, name) {
+		c.at(n, fmt.Sprintf("unknown field %q", name), c.compiler.suggest(name))
 	}
-	hint := "columns: " + c.compiler.columns
-	if near := finding.DidYouMean(name, c.compiler.fields); near != "" {
-		hint = near + " " + hint
-	}
-	c.at(n, fmt.Sprintf("unknown field %q", name), hint)
 }

@@ -43,7 +43,9 @@ type compiler struct {
 	marks    marks
 	fields   []string                             // the names of all fields
 	columns  string                               // the columns of the list, for hints
+	written  string                               // the same, with the way in which a template takes those whose name cannot follow a dot
 	escapers []func(value string) (string, error) // of the actions in the HTML, by the number in their call
+	slipped  map[string]bool                      // the templates, by their names in findings, in whose actions slips were reported
 	findings finding.Findings
 }
 
@@ -118,10 +120,13 @@ func (c *compiler) readTemplate(file string) (string, bool) {
 // parse parses one source, called name, and returns the templates that it defines, by name. The checker looks at the
 // functions later, so that all unknown ones are reported at once.
 func (c *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool) {
+	text, names := c.hideNames(text)
 	tree := parse.New(name)
 	tree.Mode = parse.SkipFuncCheck
 	trees := map[string]*parse.Tree{}
-	if _, err := tree.Parse(text, "", "", trees); err != nil {
+	if _, err := tree.Parse(text, "", "", trees); err != nil && c.slipped[file] {
+		return nil, false // the error may be due to a slip that is reported
+	} else if err != nil {
 		f := finding.Finding{File: file, Message: strings.TrimPrefix(err.Error(), "template: ")}
 		if rest, ok := strings.CutPrefix(f.Message, name+":"); ok {
 			if number, message, ok := strings.Cut(rest, ": "); ok {
@@ -137,6 +142,7 @@ func (c *compiler) parse(name, file, text string) (map[string]*parse.Tree, bool)
 	}
 	for _, t := range trees {
 		t.ParseName = file // for the position in errors of the execution
+		showNames(t, names)
 	}
 	return trees, true
 }
@@ -181,6 +187,7 @@ func (c *compiler) loadTemplate(set *templateSet, name, file string, format form
 	if !ok {
 		return
 	}
+	text = c.catchSlips(file, text)
 	written, ok := c.parse(name, file, text)
 	if !ok {
 		return
