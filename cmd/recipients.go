@@ -66,6 +66,13 @@ func openSuppressions(ctx context.Context, cmd *cobra.Command, path, encoding st
 	return rows, opened, options.Name, err
 }
 
+// sayLeftOut says what was passed over in a list.
+func (a *app) sayLeftOut(cmd *cobra.Command, left list.LeftOut) {
+	if words := left.String(); words != "" {
+		a.say(cmd, "left out of the list: %s", words)
+	}
+}
+
 // standardInput is the name of standard input in errors.
 const standardInput = "standard input"
 

@@ -104,14 +104,13 @@ func (a *app) resumeOne(ctx context.Context, cmd *cobra.Command, s store.Queue, 
 	if err != nil {
 		return err
 	}
-	ts, err := transportsFor(p.File, p.Replies(), p.Read)
-	if err != nil {
+	if err := p.Connect(); err != nil {
 		return err
 	}
 	if err := a.recover(ctx, cmd, lease, c.Name); err != nil {
 		return err
 	}
-	run, err := p.Run(ctx, s, lease, ts)
+	run, err := p.Run(ctx, s, lease)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"mailblast/campaign/list"
 	"mailblast/campaign/text"
 	"mailblast/cmd/plan"
 	"mailblast/store"
@@ -98,8 +97,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 		defer a.leaveSandbox(ctx, cmd, sandbox)
 		a.db, a.networkFS = sandbox.Queue(), true
 	}
-	ts, err := transportsFor(p.File, p.Replies(), p.Read)
-	if err != nil {
+	if err := p.Connect(); err != nil {
 		return err
 	}
 	s, err := a.openStore(ctx, true)
@@ -129,7 +127,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if err := p.Recompile(ctx, s); err != nil {
 		return err
 	}
-	run, err := p.Run(ctx, s, lease, ts)
+	run, err := p.Run(ctx, s, lease)
 	if err != nil {
 		return err
 	}
@@ -185,13 +183,6 @@ func people(n int64) string {
 		return "1 recipient"
 	}
 	return humanize.Comma(n) + " recipients"
-}
-
-// sayLeftOut says what was passed over in a list.
-func (a *app) sayLeftOut(cmd *cobra.Command, left list.LeftOut) {
-	if words := left.String(); words != "" {
-		a.say(cmd, "left out of the list: %s", words)
-	}
 }
 
 // sayLoaded says what came of the list.

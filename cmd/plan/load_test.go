@@ -43,7 +43,7 @@ func readAll(t *testing.T, csv, text string, skip bool) (all []store.Recipient, 
 
 // Rows that cannot be mailed refuse the list, with how many there are, or stand in the queue with the reason.
 func TestReader(t *testing.T) {
-	const csv = "email,name\nada@example.com,Ada\nnobody,Bob\n,\nEve@Example.com,Eve\n"
+	const csv = "email,name\nada@example.com,Ada\nnobody,Bob\n,Zoe\nEve@Example.com,Eve\n"
 	_, err := readAll(t, csv, "Hello {{ .name }}", false)
 	var bad *BadRows
 	if !errors.As(err, &bad) || bad.N != 2 || !strings.Contains(err.Error(), "l.csv:3:") || !strings.Contains(err.Error(), "l.csv:4:") {

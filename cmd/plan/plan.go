@@ -2,8 +2,9 @@
 // a command does with more than one of campaign, store and sender, it does through this package.
 //
 // A plan begins with the campaign file on disk (Open, ReadFiles) or with the copy of it in the queue (FromQueue).
-// Compile makes the message for the columns of a list, and Load brings the list into the queue. Run then puts together
-// what the sender needs, Drain sends, and Finish writes down what was found out and says what is left.
+// Compile makes the message for the columns of a list, Connect prepares the sessions with the servers, and Load brings
+// the list into the queue. Run then puts together what the sender needs, Drain sends, and Finish writes down what was
+// found out and says what is left.
 package plan
 
 import (
@@ -17,6 +18,7 @@ import (
 
 	"mailblast/campaign"
 	"mailblast/campaign/message"
+	"mailblast/sender"
 	"mailblast/sender/reply"
 	"mailblast/store"
 )
@@ -28,8 +30,10 @@ type Plan struct {
 	path    string // the campaign file's
 	source  []byte
 	files   map[string][]byte // that the campaign file names, by the path that it uses
-	message *message.Compiled
-	replies *reply.Classifier
+	replies *reply.Classifier // one rulebook for the whole run
+
+	message    *message.Compiled  // set by Compile
+	transports []sender.Transport // set by Connect, by server
 }
 
 // Open reads a campaign file. What it names is read by ReadFiles.
@@ -74,7 +78,7 @@ func (p *Plan) Resolve(path string) string { return within(filepath.Dir(p.path),
 
 // Compile makes the message for rows with these columns.
 func (p *Plan) Compile(columns []string) (err error) {
-	p.message, err = message.Compile(message.Source{File: p.File, Columns: columns, Read: p.Read})
+	p.message, err = message.Compile(message.Source{File: p.File, Columns: columns, Read: p.read})
 	return err
 }
 
@@ -88,11 +92,8 @@ func (p *Plan) Recompile(ctx context.Context, q store.Catalog) error {
 	return p.Compile(c.Columns)
 }
 
-// Replies knows the campaign's own rules for replies: one rulebook for the whole run.
-func (p *Plan) Replies() *reply.Classifier { return p.replies }
-
-// Read returns a file that the campaign file names.
-func (p *Plan) Read(path string) ([]byte, error) {
+// read returns a file that the campaign file names.
+func (p *Plan) read(path string) ([]byte, error) {
 	content, ok := p.files[path]
 	if !ok {
 		return nil, fmt.Errorf("%s is not in the queue", path)

@@ -12,7 +12,7 @@ import (
 )
 
 // routes are what a run sends over: the campaign's servers, with what is known about each.
-func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Transport) (all []sender.Route, err error) {
+func (p *Plan) routes(ctx context.Context, q store.Queue) (all []sender.Route, err error) {
 	f := p.File
 	for i := range f.Servers {
 		to := &f.Servers[i]
@@ -24,7 +24,7 @@ func (p *Plan) routes(ctx context.Context, q store.Queue, transports []sender.Tr
 			was.Rate, was.Connections = 0, 0
 		}
 		all = append(all, sender.Route{
-			Name: to.Name, Transport: transports[i], Weight: to.Weight,
+			Name: to.Name, Transport: p.transports[i], Weight: to.Weight,
 			Connections: to.Connections, MessagesPerConnection: to.MessagesPerConnection,
 			Limits: reserver{q, was.Name, "", allowance(to.Limits)}, Rate: was.Rate, Window: was.Connections,
 			Learned: func(ctx context.Context, found sender.RouteStats) error {

@@ -28,13 +28,13 @@ type Run struct {
 }
 
 // Run prepares a run of a loaded campaign.
-func (p *Plan) Run(ctx context.Context, q store.Queue, lease store.Lease, transports []sender.Transport) (*Run, error) {
+func (p *Plan) Run(ctx context.Context, q store.Queue, lease store.Lease) (*Run, error) {
 	c, err := q.Campaign(ctx, p.File.Name)
 	if err != nil {
 		return nil, err
 	}
 	r := &Run{Plan: p, Created: c.Created, Pending: c.Counts.Pending(), queue: q, lease: lease}
-	r.routes, err = p.routes(context.WithoutCancel(ctx), q, transports)
+	r.routes, err = p.routes(context.WithoutCancel(ctx), q)
 	return r, err
 }
 

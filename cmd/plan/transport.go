@@ -1,4 +1,4 @@
-package cmd
+package plan
 
 import (
 	"crypto/tls"
@@ -13,37 +13,37 @@ import (
 	"mailblast/campaign/finding"
 	"mailblast/campaign/list/address"
 	"mailblast/sender"
-	"mailblast/sender/reply"
 	"mailblast/sender/smtp"
 )
 
-// transportsFor reads what the sessions with each of the campaign's servers need; read gets the file of a certificate authority.
-func transportsFor(f *campaign.File, replies *reply.Classifier, read func(string) ([]byte, error)) ([]sender.Transport, error) {
-	var all []sender.Transport
+// Connect prepares the sessions with each of the campaign's servers. It dials nobody.
+func (p *Plan) Connect() error {
+	p.transports = nil
 	var findings finding.Findings
-	for i := range f.Servers {
-		t, err := transportFor(f, &f.Servers[i], replies, read)
+	for i := range p.File.Servers {
+		t, err := p.transport(&p.File.Servers[i])
 		var found finding.Finding
-		if errors.As(err, &found) {
+		switch {
+		case errors.As(err, &found):
 			findings = append(findings, found)
-		} else if err != nil {
-			return nil, err
-		} else {
-			all = append(all, sender.TransportOf(t))
+		case err != nil:
+			return err
+		default:
+			p.transports = append(p.transports, sender.TransportOf(t))
 		}
 	}
 	if len(findings) > 0 {
-		return nil, findings
+		return findings
 	}
-	return all, nil
+	return nil
 }
 
-// transportFor is that of one server.
-func transportFor(f *campaign.File, s *campaign.Server, replies *reply.Classifier, read func(string) ([]byte, error)) (*smtp.Transport, error) {
+// transport opens the sessions with one server.
+func (p *Plan) transport(s *campaign.Server) (*smtp.Transport, error) {
 	c := smtp.Config{
 		Host: s.Host, Port: s.Port, Security: smtp.Security(s.Security),
 		Username: s.Username, Password: string(s.Password), Helo: s.Helo, SourceIP: s.SourceIP,
-		Depth: s.Pipeline, Replies: replies,
+		Depth: s.Pipeline, Replies: p.replies,
 		TLS: &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 	}
 	if c.Helo == "" {
@@ -52,26 +52,26 @@ func transportFor(f *campaign.File, s *campaign.Server, replies *reply.Classifie
 	if c.SourceIP.IsValid() {
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.SourceIP, 0)))
 		if err != nil {
-			found := f.At(s.Key("source_ip"), fmt.Sprintf("%s: connections cannot come from %v: %v", s.Key("source_ip"), c.SourceIP, errors.Unwrap(err)))
+			found := p.File.At(s.Key("source_ip"), fmt.Sprintf("%s: connections cannot come from %v: %v", s.Key("source_ip"), c.SourceIP, errors.Unwrap(err)))
 			found.Hint = "it has to be an address of this machine"
 			return nil, found
 		}
 		l.Close()
 	}
 	if s.CAFile != "" {
-		pem, err := read(s.CAFile)
+		pem, err := p.read(s.CAFile)
 		if err != nil {
-			return nil, f.At(s.Key("ca_file"), err.Error())
+			return nil, p.File.At(s.Key("ca_file"), err.Error())
 		}
 		c.TLS.RootCAs = x509.NewCertPool()
 		if !c.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, f.At(s.Key("ca_file"), fmt.Sprintf("there is no certificate in %s: it must be in PEM form", s.CAFile))
+			return nil, p.File.At(s.Key("ca_file"), fmt.Sprintf("there is no certificate in %s: it must be in PEM form", s.CAFile))
 		}
 	}
 	return smtp.NewTransport(c), nil
 }
 
-// hostName is this host's name for EHLO, as far as it is one that a server could accept.
+// hostName returns this host's name for EHLO, or localhost where no server could accept it.
 func hostName() string {
 	name, err := os.Hostname()
 	if err == nil {
