@@ -64,21 +64,71 @@ func (w *headerWriter) mailbox(name, address string) {
 }
 
 // phrase writes a text that is not empty as a phrase (RFC 5322 section 3.2.5). ASCII is written as atoms or as a
-// quoted-string, everything else, and what no line has room for, in encoded-words.
+// quoted-string, what is not in encoded-words. There are as few of them side by side as possible, because Python puts a
+// space between two in a phrase, where RFC 2047 section 6.2 puts none.
 func (w *headerWriter) phrase(s string) {
-	if text.IsASCII(s) && !looksEncoded(s) {
-		p := s
-		if !isPhrase(s) {
-			p = text.QuotedString(s)
+	if p, ok := plainPhrase(s); ok {
+		w.plain = append(w.plain, p...)
+		return
+	}
+	if encodedWidth(s) <= maxWord || strings.Contains(s, "  ") {
+		w.encoded(s)
+		return
+	}
+	words := strings.Split(s, " ")
+	for i := 0; i < len(words); {
+		n := i
+		for n < len(words) && !isAtom(words[n]) {
+			n++
 		}
-		if longestWord(p) < maxLine {
-			w.plain = append(w.plain, p...)
-			return
+		if i > 0 {
+			w.plain = append(w.plain, ' ')
 		}
+		if n > i {
+			w.encoded(strings.Join(words[i:n], " "))
+			i = n
+			continue
+		}
+		w.plain = append(w.plain, words[i]...)
+		i++
+	}
+}
+
+// plainPhrase returns a text as a phrase in ASCII, if it can be one.
+func plainPhrase(s string) (string, bool) {
+	if !text.IsASCII(s) || looksEncoded(s) {
+		return "", false
+	}
+	if !isPhrase(s) {
+		s = text.QuotedString(s)
+	}
+	return s, longestWord(s) < maxLine
+}
+
+// isAtom reports whether a word may stand between encoded-words as it is.
+func isAtom(word string) bool {
+	return word != "" && len(word) < maxLine && isPhrase(word) && !strings.Contains(word, "=?") && !strings.Contains(word, "?=")
+}
+
+// encoded writes a text in encoded-words, in a single one if that is possible.
+func (w *headerWriter) encoded(s string) {
+	if encodedWidth(s) <= maxWord {
+		words, _ := appendWords(nil, s, 0)
+		w.plain = append(w.plain, words[len(" "):]...)
+		return
 	}
 	w.flush()
 	w.dst, w.column = appendWords(w.dst, s, w.column)
 	w.first = false
+}
+
+// encodedWidth returns the length of a text as one encoded-word.
+func encodedWidth(s string) int {
+	quoted := 0
+	for i := 0; i < len(s); i++ {
+		quoted += widthQ(s[i])
+	}
+	return len(wordQ) + min(quoted, base64.StdEncoding.EncodedLen(len(s))) + len(wordEnd)
 }
 
 // flush folds what waits.
