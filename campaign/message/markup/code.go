@@ -7,7 +7,7 @@ import (
 
 // urls follows a URL through a part of the text, and finds out what it refers to.
 func (s *scanner) urls(from, to int) {
-	for i := from; i < to && s.url != urlQuery; i++ {
+	for i := from; i < to; i++ {
 		i = s.urlOctet(i, to)
 	}
 }
@@ -36,9 +36,14 @@ func (s *scanner) urlOctet(i, to int) int {
 		}
 	}
 	switch {
-	case bytes.IndexByte([]byte("?&=#"), c) >= 0:
+	case c == '&' && to-i >= len("&amp;") && string(s.text[i:i+len("&amp;")]) == "&amp;":
+		s.url = urlParameter
+		return i + len("amp;")
+	case c == '?' || c == '&':
+		s.url = urlParameter
+	case c == '=' || c == '#' || s.url == urlParameter:
 		s.url = urlQuery
-	case c == '/', c == ':', s.url == urlScheme && !isScheme(c):
+	case s.url != urlQuery && (c == '/' || c == ':') || s.url == urlScheme && !isScheme(c):
 		s.url = urlPath
 	}
 	return i
@@ -63,7 +68,7 @@ func (s *scanner) srcset(from, to int) {
 			if i > from && s.text[i-1] == ',' {
 				s.url = urlStart
 			}
-		case s.url != urlQuery:
+		default:
 			i = s.urlOctet(i, to)
 		}
 	}
@@ -122,7 +127,7 @@ func (s *scanner) css(from, to int, inAttribute bool) {
 		case codeURL, codeURLDouble, codeURLSingle:
 			if closes(s.code, quote) || c == ')' && s.code == codeURL {
 				s.code, s.url = codeBare, urlStart
-			} else if s.url != urlQuery {
+			} else {
 				n = max(n, s.urlOctet(i, to)+1-i)
 			}
 		}

@@ -72,6 +72,7 @@ const (
 	urlPath                      // more: a value adds to the path
 	urlUnknown                   // a value, and no literal that says more
 	urlQuery                     // a literal ?, &, = or #
+	urlParameter                 // a literal ? or &, and nothing behind it: a value may be name=value
 	urlDescriptor                // in srcset: the URL has ended, and "2x" or "300w" follows
 )
 
@@ -155,7 +156,7 @@ func join(a, b context) (context, bool) {
 	u.url, v.url = 0, 0
 	if u == v {
 		switch {
-		case a.url == urlQuery || b.url == urlQuery:
+		case a.isQuery() || b.isQuery():
 			a.url = urlQuery
 		default:
 			a.url = urlUnknown
@@ -190,10 +191,12 @@ func (c context) afterValue() context {
 		c.name += "\x00" // a part that nobody knows
 	}
 	c.bare = false
-	if c.inURL() && c.url != urlQuery {
-		if c.url != urlPath {
-			c.url = urlUnknown
-		}
+	switch {
+	case !c.inURL():
+	case c.isQuery():
+		c.url = urlQuery
+	case c.url != urlPath:
+		c.url = urlUnknown
 	}
 	return c
 }
@@ -208,4 +211,4 @@ func (c context) inURL() bool {
 }
 
 // isQuery says whether values are escaped as those of a query.
-func (c context) isQuery() bool { return c.inURL() && c.url == urlQuery }
+func (c context) isQuery() bool { return c.inURL() && (c.url == urlQuery || c.url == urlParameter) }

@@ -33,6 +33,8 @@ func (c context) urlEscaper() func(string) (string, error) {
 		}
 	case urlQuery:
 		return always(queryEscape)
+	case urlParameter:
+		return always(parameterEscape)
 	}
 	return always(urlEscape)
 }
@@ -83,6 +85,14 @@ func urlEscape(s string) string { return percentEncode(s, "-._~!#$&*+,/:;=?@[]",
 
 // queryEscape percent-encodes all but what RFC 3986 section 2.3 calls unreserved.
 func queryEscape(s string) string { return percentEncode(s, "-._~", false) }
+
+// parameterEscape is for a value directly behind ? or &: pairs of name=value that a field brings along stay such.
+func parameterEscape(s string) string {
+	if strings.Contains(s, "=") {
+		return percentEncode(s, "-._~!$&*+,/:;=?@", true)
+	}
+	return queryEscape(s)
+}
 
 func percentEncode(s, kept string, escapes bool) string {
 	const upperHex = "0123456789ABCDEF"
