@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -37,6 +38,9 @@ func startServer(t *testing.T, o sink.Options) (*sink.Server, *witness) {
 	w, then := &witness{taken: map[string]int{}}, o.OnAccept
 	o.Listen, o.OnAccept = "127.0.0.1:0", func(m sink.Message) {
 		w.accept(m)
+		if bytes.Contains(m.Data, []byte("ZgotmplZ")) { // what html/template puts in the place of values
+			t.Errorf("a value was replaced in the message to %v", m.To)
+		}
 		if then != nil {
 			then(m)
 		}
