@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// ThrowawayCertificate makes an authority and a certificate from it for the hosts (names and IP addresses), good
-// for a year. The authority's key is thrown away; its certificate is returned in PEM, for clients to trust.
+// ThrowawayCertificate makes an authority, and with it a certificate for the hosts (names and IP addresses), both valid
+// for a year. The authority's key is discarded. Its certificate is returned in PEM, for clients to trust.
 func ThrowawayCertificate(hosts ...string) (certificate tls.Certificate, authorityPEM []byte, err error) {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -25,7 +25,7 @@ const (
 	inputBuffer = 64 << 10
 )
 
-// Replies of go-smtp that a conn looks for; it writes every line of a reply by a Write of its own.
+// Replies of go-smtp that a conn looks for. Go-smtp writes each line of a reply with a Write of its own.
 var (
 	goAhead       = []byte("354 ")
 	closing       = []byte("421 ")
@@ -37,22 +37,22 @@ var (
 	goodbyeBroken  = Reply{421, "4.4.2 Connection broken or idle for too long"}
 )
 
-// A conn is one client's connection as go-smtp sees it, always in plain text: TLS is below it, so that all faults
-// work with and without TLS. It does what go-smtp has no hook for:
+// A conn is one client's connection as go-smtp sees it, always in plain text: TLS is below it, so that all faults work
+// with and without TLS. It does what go-smtp has no hook for:
 //
 //   - Replies are kept back until the server has to wait for input, so that a pipelined group of commands is answered in one packet
 //     (RFC 2920 section 3.2), and then delayed by the latency.
 //   - The greeting and the 354 to DATA, which go-smtp always gives, are replaced by a scripted reply.
-//   - The content after DATA is read here, a line at a time; go-smtp looks at every octet three times, which is nine tenths of
-//     all its work under load. To go-smtp every message looks empty.
+//   - The content after DATA is read here, a line at a time, and go-smtp gets an empty message: it looks at every octet three times, which
+//     is nine tenths of its work under load.
 //   - After 421, or a drop, nothing more is read or written.
 //   - After the 220 to STARTTLS the socket is handed to the server that speaks inside TLS.
 //
-// Only the goroutine that serves the connection may use it, except for stop and kill; go-smtp's BDAT goroutine may
-// call drop while the other waits for it.
+// Only the goroutine that serves the connection may use it, except for stop and kill. Go-smtp's BDAT goroutine may call
+// drop while the other one waits for it.
 type conn struct {
 	net.Conn          // the socket, or TLS over it
-	raw      net.Conn // the socket; stop and kill, from outside, only touch this
+	raw      net.Conn // the socket; the only field that stop and kill touch, besides stopAt
 	srv      *Server
 	log      func(msg string, args ...any) // debug log with the client's address
 	session  *session                      // nil until EHLO
@@ -74,7 +74,7 @@ type conn struct {
 	greeted  bool
 	startTLS bool // waits for STARTTLS, then hands the socket over
 	handOver bool
-	shaken   bool // the TLS handshake is done
+	shaken   bool // the TLS handshake was made, or has failed
 	refused  bool // DATA was refused, and go-smtp's reply to the empty message is to be left out
 
 	ended  bool
@@ -83,7 +83,7 @@ type conn struct {
 	stopAt atomic.Int64 // when to wait for input no longer, in Unix nanoseconds; 0: not stopped
 }
 
-// newConn takes over a socket. It begins TLS on it when config is not nil.
+// newConn takes over a socket. It speaks TLS on it when config is not nil.
 func newConn(srv *Server, raw net.Conn, config *tls.Config) *conn {
 	c := &conn{Conn: raw, raw: raw, srv: srv}
 	if config != nil {
@@ -183,7 +183,7 @@ func (c *conn) readContent(buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// A receiver reads for conn.in: before every wait for input the replies go out.
+// A receiver reads for conn.in. Before every wait for input it sends the replies.
 type receiver struct{ c *conn }
 
 func (r receiver) Read(p []byte) (int, error) {
@@ -199,7 +199,7 @@ func (r receiver) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// setReadDeadline leaves the deadline as stop has set it, whichever of the two comes first.
+// setReadDeadline keeps the deadline that stop has set, even if stop runs at the same moment.
 func (c *conn) setReadDeadline(d time.Duration) {
 	c.raw.SetReadDeadline(time.Now().Add(d))
 	if at := c.stopAt.Load(); at != 0 {
@@ -207,8 +207,8 @@ func (c *conn) setReadDeadline(d time.Duration) {
 	}
 }
 
-// stop gives the client a moment to finish and say QUIT; after it, waiting for input fails. What has been received
-// is answered.
+// stop gives the client a moment to finish and say QUIT. After that, waiting for input fails. What has been received is
+// answered.
 func (c *conn) stop() {
 	at := time.Now().Add(quitTimeout)
 	c.stopAt.Store(at.UnixNano())
@@ -217,7 +217,7 @@ func (c *conn) stop() {
 
 func (c *conn) stopped() bool { return c.stopAt.Load() != 0 }
 
-// kill closes the socket under whoever reads or writes.
+// kill closes the socket. Whoever reads or writes gets an error.
 func (c *conn) kill() { c.raw.Close() }
 
 // Write takes one line of a reply.
@@ -235,12 +235,13 @@ func (c *conn) Write(p []byte) (int, error) {
 	case c.broken != nil && c.stopped():
 		c.answer(goodbyeStopped)
 	case c.broken != nil:
-		// Whatever go-smtp thinks of half a command or half a message, it is no reason to give up for good.
+		// Go-smtp may refuse half a command or half a message for good, but the client is to try again.
 		c.answer(goodbyeBroken)
 	case c.refused:
 		c.refused = false
 	case bytes.HasPrefix(p, goAhead):
-		// For go-smtp, whose buffer is empty now. The content itself is still in conn.in or to come.
+		// Go-smtp's buffer is empty now, and this is all it gets of the message. The content is still in conn.in or to
+		// come.
 		c.feed = []byte(".\r\n")
 		if reply := c.session.dataFault(); reply != nil {
 			c.answer(*reply)
@@ -288,7 +289,7 @@ func (c *conn) flush() error {
 	return c.err
 }
 
-// send writes replies, among them those to the messages answered.
+// send writes replies. Those to the messages answered are among them.
 func (c *conn) send(p []byte, answered []Message) error {
 	c.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := c.Conn.Write(p)
@@ -310,14 +311,14 @@ func (c *conn) handshake() error {
 	c.raw.SetWriteDeadline(time.Now().Add(handshakeTimeout))
 	if err := t.HandshakeContext(context.Background()); err != nil {
 		c.srv.opts.Log.Warn("TLS handshake failed", "client", c.raw.RemoteAddr().String(), "error", err.Error())
-		// Not the error itself: go-smtp answers a time-out in plain text.
+		// Go-smtp would answer a time-out in plain text, so it does not get the error itself.
 		return io.EOF
 	}
 	return nil
 }
 
-// leave hands the socket to the server inside TLS. Anything the client sent in plain text after STARTTLS is left
-// behind (RFC 3207 section 6).
+// leave hands the socket to the server inside TLS. What the client sent in plain text behind STARTTLS is discarded (RFC
+// 3207 section 6).
 func (c *conn) leave() {
 	if c.flush() != nil {
 		return
@@ -335,8 +336,8 @@ func (c *conn) finishLine() {
 	}
 }
 
-// linger sends what is still to be sent and waits for the client to close: a socket closed with unread input would
-// reset the connection, and the client might never see the last reply.
+// linger sends what is still to be sent and waits for the client to close. Closing a socket with unread input resets
+// the connection, and the client might never see the last reply.
 func (c *conn) linger() {
 	if c.left || c.closed || c.flush() != nil {
 		return

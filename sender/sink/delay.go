@@ -2,8 +2,8 @@ package sink
 
 import "time"
 
-// A delayLine sends what is pushed after a fixed time, like a network of that round-trip time: two replies that are
-// on the way at the same moment do not add up. Its goroutine ends with close.
+// A delayLine sends what is pushed after a fixed time, like a network of that round-trip time: the delays of two
+// replies that are under way at the same moment do not add up. Its goroutine ends with close.
 type delayLine struct {
 	latency time.Duration
 	packets chan packet
@@ -16,8 +16,8 @@ type packet struct {
 	answered []Message
 }
 
-// newDelayLine starts a line. Once killed is closed nothing is delayed any longer. After the first error of send
-// the rest is thrown away.
+// newDelayLine starts a line. Once killed is closed nothing is delayed any longer. After the first error of send the
+// rest is discarded.
 func newDelayLine(latency time.Duration, send func([]byte, []Message) error, killed <-chan struct{}) *delayLine {
 	d := &delayLine{latency: latency, packets: make(chan packet, 64), done: make(chan struct{})}
 	go func() {

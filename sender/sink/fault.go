@@ -42,7 +42,7 @@ type Rule struct {
 
 	Probability float64 // above 0, at most 1; 0: always
 
-	// First limits the rule to the first N times it meets the same thing (as in Pattern; DATA and DOT: the same
+	// First limits the rule to the first N times that it meets the same thing (as in Pattern; at DATA and DOT the same
 	// recipients), as greylisting does; 0: every time.
 	First int
 
@@ -78,7 +78,8 @@ const (
 	maxReplyText = 506
 )
 
-// replyMark is where the reply of a rule begins. A pattern may hold "=", but not before three digits and a space.
+// replyMark is where the reply of a rule begins. So a pattern may hold "=", but not in front of three digits and a
+// space.
 var replyMark = regexp.MustCompile(`=[0-9]{3}( |$)`)
 
 // ParseRule reads STAGE[@PROBABILITY|#N][~REGEXP]=REPLY:
@@ -150,8 +151,8 @@ func ParseRule(s string) (Rule, error) {
 	return rule, nil
 }
 
-// ParseRate reads N/UNIT[:KIND]=REPLY with a unit of s, m or h, and a kind of fixed, sliding, connection or warmup; without one N messages
-// may come at once after a pause. Errors name the column, from 1.
+// ParseRate reads N/UNIT[:KIND]=REPLY with a unit of s, m or h, and a kind of fixed, sliding, connection or warmup;
+// without one N messages may come at once after a pause. Errors name the column, from 1.
 func ParseRate(s string) (Rate, error) {
 	fail := func(column int, format string, args ...any) (Rate, error) {
 		return Rate{}, fmt.Errorf("column %d of %q: %s; write for example %s", column+1, s, fmt.Sprintf(format, args...), rateExample)
@@ -227,8 +228,8 @@ func (f *faults) patterns(stage Stage) bool {
 	return false
 }
 
-// at returns the reply of the first rule that applies, nil when there is none. The rule's pattern has to match one
-// of subjects; key is the thing whose times are counted.
+// at returns the reply of the first rule that applies, nil when there is none. The rule's pattern has to match one of
+// subjects. The rule counts how often it meets key.
 func (f *faults) at(stage Stage, key string, subjects ...string) *Reply {
 	for _, rule := range f.rules[stage] {
 		if rule.applies(key, subjects) {

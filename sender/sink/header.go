@@ -10,8 +10,8 @@ import (
 	_ "github.com/emersion/go-message/charset" // character sets other than UTF-8
 )
 
-// headerFields yields the fields of a message's header, unfolded, as "Name: value". It takes any input: what is no
-// field comes out as the line that it is.
+// headerFields yields the fields of a message's header, unfolded, as "Name: value". It takes any input: a line that is
+// no field comes out as it is.
 func headerFields(data []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		var field []byte
@@ -51,7 +51,7 @@ func messageID(data []byte) string {
 	return strings.Trim(headerValue(data, "Message-ID"), "<>")
 }
 
-// decodeText decodes encoded words (RFC 2047); what cannot be decoded stays.
+// decodeText decodes encoded words (RFC 2047). What cannot be decoded stays as it is.
 func decodeText(value string) string {
 	decoder := mime.WordDecoder{CharsetReader: message.CharsetReader}
 	if text, err := decoder.DecodeHeader(value); err == nil {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// An inbox keeps the newest messages for the page, at most so many and so many octets.
+// An inbox keeps the newest messages for the page, up to a number of messages and of octets.
 type inbox struct {
 	maxMessages int
 	maxBytes    int64
@@ -16,13 +16,13 @@ type inbox struct {
 	bytes    int64  // guarded by mu
 }
 
-// A kept message has what the list shows beside it.
+// A kept message has its subject beside it, for the list.
 type kept struct {
 	Message
 	Subject string
 }
 
-// overhead is what a message costs beside its octets, roughly; empty messages must not fill the memory either.
+// overhead is roughly what a message costs besides its octets. Empty messages must not fill the memory either.
 const overhead = 512
 
 func newInbox(maxMessages int, maxBytes int64) *inbox {
@@ -37,7 +37,8 @@ func (k *kept) cost() int64 {
 	return cost
 }
 
-// add puts a message in and the oldest out, until the bounds hold. A message larger than all of the room is not kept.
+// add adds a message, and removes the oldest ones until the bounds hold. A message larger than the whole inbox is not
+// kept.
 func (b *inbox) add(m Message) {
 	k := kept{Message: m, Subject: decodeText(headerValue(m.Data, "Subject"))}
 	if cap(m.Data)-len(m.Data) > len(m.Data)/8 {

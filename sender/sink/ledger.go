@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// A ledger counts. Of a recipient it keeps eight bytes, a hash: with ten million of them the chance that two are
+// A ledger counts. Of a recipient it keeps a hash of eight octets: among ten million recipients the chance that two are
 // taken for one is below one in 300,000.
 type ledger struct {
 	mu   sync.Mutex

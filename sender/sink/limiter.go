@@ -17,13 +17,14 @@ const (
 	Fixed      Kind = "fixed"      // N in every full second, minute or hour
 	Sliding    Kind = "sliding"    // N in any second, minute or hour
 	Connection Kind = "connection" // a bucket for each connection
-	Warmup     Kind = "warmup"     // N in the first second, minute or hour after the first message, and half as much again in each one after it
+	Warmup     Kind = "warmup"     // N in the first second, minute or hour from the first message on, and half as many again in each one after it
 )
 
-// A limiter says whether one more message is taken now.
-type limiter interface{ Allow() bool }
+// A Limiter says whether one more message is taken now.
+type Limiter interface{ Allow() bool }
 
-func newLimiter(r Rate) limiter {
+// NewLimiter makes the limiter of a rate.
+func NewLimiter(r Rate) Limiter {
 	per := time.Duration(float64(r.Burst) / float64(r.Limit) * float64(time.Second))
 	switch r.Kind {
 	case Fixed, Sliding:
@@ -62,7 +63,8 @@ func (w *window) Allow() bool {
 	return true
 }
 
-// A warmup takes n messages in a time of that length from the first one on, and half as many again in each one after it.
+// A warmup takes n messages in a time of that length from the first one on, and half as many again in each one after
+// it.
 type warmup struct {
 	per time.Duration
 

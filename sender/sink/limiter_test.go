@@ -15,7 +15,7 @@ func TestLimiter(t *testing.T) {
 		Warmup:     {2, 0, 3, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			l := newLimiter(Rate{Limit: 2, Burst: 2, Kind: kind})
+			l := NewLimiter(Rate{Limit: 2, Burst: 2, Kind: kind})
 			for i, n := range want {
 				got := 0
 				for range 4 {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// enterTLS gives a socket whose client was told to start TLS to the server that speaks inside it.
+// enterTLS gives a socket, whose client was told to start TLS, to the server that speaks inside TLS.
 func (s *Server) enterTLS(raw net.Conn) {
 	c := newConn(s, raw, s.opts.TLS)
 	c.inside = true
@@ -14,34 +14,34 @@ func (s *Server) enterTLS(raw net.Conn) {
 	s.inner.give(c)
 }
 
-// A gate accepts connections as conns.
-type gate struct {
+// A connListener wraps each connection that it accepts in a conn.
+type connListener struct {
 	net.Listener
 	srv *Server
 }
 
-func (g gate) Accept() (net.Conn, error) {
-	raw, err := g.Listener.Accept()
+func (l connListener) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	g.srv.ledger.connection()
+	l.srv.ledger.connection()
 	var config *tls.Config
-	if g.srv.opts.Security == TLS {
-		config = g.srv.opts.TLS
+	if l.srv.opts.Security == TLS {
+		config = l.srv.opts.TLS
 	}
-	c := newConn(g.srv, raw, config)
+	c := newConn(l.srv, raw, config)
 	c.log("connection accepted")
-	c.startTLS = g.srv.opts.Security == StartTLS
+	c.startTLS = l.srv.opts.Security == StartTLS
 	host, _, _ := net.SplitHostPort(raw.RemoteAddr().String())
-	if c.greeting = g.srv.faults.at(Connect, host, host); c.greeting != nil {
-		g.srv.ledger.refuse()
+	if c.greeting = l.srv.faults.at(Connect, host, host); c.greeting != nil {
+		l.srv.ledger.refuse()
 	}
-	g.srv.track(c)
+	l.srv.track(c)
 	return c, nil
 }
 
-// A handover is a listener whose connections are given to it.
+// A handover is a listener whose connections are given to it by give.
 type handover struct {
 	addr  net.Addr
 	conns chan net.Conn

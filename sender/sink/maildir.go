@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// A maildir takes messages as files: each is written in tmp and renamed into new, so that a reader sees whole
-// messages only (https://cr.yp.to/proto/maildir.html). Nothing is synced to the disk: a test server may lose its
-// mail in a power cut.
+// A maildir stores each message in a file, which is written in tmp and renamed into new, so that a reader sees whole
+// messages only (https://cr.yp.to/proto/maildir.html). Nothing is synced to the disk: a test server may lose its mail
+// in a power cut.
 type maildir struct {
 	dir  string
 	host string

@@ -34,7 +34,7 @@ type page struct {
 	view  *template.Template
 }
 
-// newPage returns the handler. It refuses requests that another web site made the browser send.
+// newPage returns the handler. It refuses requests that another web site makes the browser send.
 func newPage(s *Server) http.Handler {
 	funcs := template.FuncMap{
 		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05") },
@@ -50,12 +50,12 @@ func newPage(s *Server) http.Handler {
 	mux.HandleFunc("GET /{$}", p.showList)
 	mux.HandleFunc("POST /clear", p.clear)
 	mux.HandleFunc("GET /style.css", p.style)
-	mux.HandleFunc("GET /messages/{id}", p.with(p.showMessage))
-	mux.HandleFunc("GET /messages/{id}/html", p.with(p.showHTML))
-	mux.HandleFunc("GET /messages/{id}/source", p.with(p.showSource))
-	mux.HandleFunc("GET /messages/{id}/parts/{part}", p.with(p.showPart))
+	mux.HandleFunc("GET /messages/{id}", p.withMessage(p.showMessage))
+	mux.HandleFunc("GET /messages/{id}/html", p.withMessage(p.showHTML))
+	mux.HandleFunc("GET /messages/{id}/source", p.withMessage(p.showSource))
+	mux.HandleFunc("GET /messages/{id}/parts/{part}", p.withMessage(p.showPart))
 	mux.HandleFunc("GET /api/messages", p.apiList)
-	mux.HandleFunc("GET /api/messages/{id}", p.with(p.apiMessage))
+	mux.HandleFunc("GET /api/messages/{id}", p.withMessage(p.apiMessage))
 	mux.HandleFunc("DELETE /api/messages", p.apiClear)
 
 	guarded := http.NewCrossOriginProtection().Handler(mux)
@@ -73,8 +73,8 @@ func newPage(s *Server) http.Handler {
 	})
 }
 
-// hostAllowed refuses names that come to a loopback address, other than localhost: a web site could point its own
-// name there (DNS rebinding) and read the mail as its own.
+// hostAllowed refuses every name but localhost for a loopback address: a web site could point its own name there (DNS
+// rebinding) and read the mail as if it were its own.
 func hostAllowed(r *http.Request) bool {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok || !local.IP.IsLoopback() {
@@ -87,8 +87,8 @@ func hostAllowed(r *http.Request) bool {
 	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
-// with finds the message that the path names and takes it apart.
-func (p *page) with(show func(http.ResponseWriter, *http.Request, kept, view)) http.HandlerFunc {
+// withMessage finds the message that the path names and takes it apart.
+func (p *page) withMessage(show func(http.ResponseWriter, *http.Request, kept, view)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 		k, ok := p.inbox.get(id)

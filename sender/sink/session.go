@@ -29,9 +29,9 @@ type session struct {
 	srv      *Server
 	conn     *conn
 	loggedIn bool
-	limiters []limiter // of Options.Rates
+	limiters []Limiter // of Options.Rates
 
-	// go-smtp resets a session while its Data still reads, when BDAT is followed by RSET or a lost connection.
+	// go-smtp resets a session while its Data still reads, when RSET or the end of the connection follows BDAT.
 	mu      sync.Mutex
 	mailing bool // guarded by mu, like all below
 	from    string
@@ -46,7 +46,7 @@ func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
 	sess := &session{srv: s, conn: c.Conn().(*conn), limiters: slices.Clone(s.limiters)}
 	for i, r := range s.opts.Rates {
 		if r.Kind == Connection {
-			sess.limiters[i] = newLimiter(r)
+			sess.limiters[i] = NewLimiter(r)
 		}
 	}
 	sess.conn.session = sess
@@ -138,7 +138,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-// dataFault is asked before the message: by conn at the 354, by Data at the first BDAT.
+// dataFault is asked before a message is read: by conn at the 354, by Data at the first BDAT.
 func (s *session) dataFault() *Reply {
 	s.mu.Lock()
 	to := s.to
@@ -168,7 +168,7 @@ func (s *session) Data(r io.Reader) error {
 
 	var data []byte
 	if s.srv.keeps() {
-		// The announced size is a hint, and not trusted with more than a common message's.
+		// The announced size is a hint. It is not trusted beyond the size of a common message.
 		data = make([]byte, 0, min(max(size, 16<<10), 1<<20))
 	}
 	var err error
@@ -201,11 +201,11 @@ func (s *session) Data(r io.Reader) error {
 	if !dropped {
 		s.conn.taken = &m
 	}
-	// go-smtp writes whatever reply it is given here, a good one too.
+	// go-smtp writes the reply that it is given as an error, a good one too.
 	return &smtp.SMTPError{Code: 250, EnhancedCode: smtp.EnhancedCode{2, 0, 0}, Message: "OK: message " + strconv.FormatInt(m.ID, 10)}
 }
 
-// keeps reports whether anything looks at the content of messages.
+// keeps reports whether anything needs the content of messages.
 func (s *Server) keeps() bool {
 	return s.maildir != nil || s.inbox != nil || s.opts.OnAccept != nil || s.faults.patterns(Dot)
 }
@@ -248,7 +248,8 @@ func (s *Server) take(m *Message) error {
 	return nil
 }
 
-// saslSyntax gives a malformed response its own reply (RFC 4954 section 4), where go-smtp has a temporary failure.
+// saslSyntax answers a malformed response with 501 (RFC 4954 section 4), where go-smtp says that the failure is
+// temporary.
 type saslSyntax struct{ sasl.Server }
 
 func (s saslSyntax) Next(response []byte) ([]byte, bool, error) {
@@ -260,7 +261,7 @@ func (s saslSyntax) Next(response []byte) ([]byte, bool, error) {
 	return challenge, done, err
 }
 
-// A loginServer is the server side of AUTH LOGIN (draft-murchison-sasl-login), which go-sasl has not.
+// A loginServer is the server side of AUTH LOGIN (draft-murchison-sasl-login), which go-sasl lacks.
 type loginServer struct {
 	logIn func(user, password string) error
 	asked bool // for the user

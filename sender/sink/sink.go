@@ -1,11 +1,11 @@
-// Package sink is a real SMTP server that delivers nothing: for load tests, for fault tests, and to read what a
-// program would have sent.
+// Package sink is a real SMTP server that delivers nothing: for load tests, for fault tests, and to read what a program
+// would have sent.
 //
-// A session goes through it in this order. The server accepts a connection, speaks TLS if it is to, and wraps it in
-// a conn. emersion/go-smtp speaks the protocol on it (PIPELINING, 8BITMIME, CHUNKING, SMTPUTF8, SIZE, STARTTLS,
-// AUTH). At every stage the scripted faults are asked first, and the first rule that applies answers. A message
-// that passed all of them is taken: written to a Maildir, kept for the web page, handed to a function, or only
-// counted. The reply follows, or the connection is dropped in its place.
+// A session goes through these steps. The server accepts a connection, begins TLS if it is configured to, and wraps the
+// connection in a conn. emersion/go-smtp speaks the protocol on it (PIPELINING, 8BITMIME, CHUNKING, SMTPUTF8, SIZE,
+// STARTTLS, AUTH). At every stage the scripted faults are asked first, and the first rule that applies answers. A
+// message that passes all of them is taken: written to a Maildir, kept for the web page, handed to a function, or only
+// counted. Then the server replies, or drops the connection in place of the reply.
 package sink
 
 import (
@@ -52,7 +52,7 @@ type Options struct {
 
 	Latency      time.Duration // how long every reply is on its way; commands in one pipelined group share it
 	Fail         []Rule        // the first one that applies answers
-	Rates        []Rate        // what the first ones let through counts for them, even if a later one refuses it
+	Rates        []Rate        // asked in this order; what one lets through counts for it, even if a later one refuses it
 	DropAfterDot float64       // probability that the connection is closed in place of the reply to a message that was taken
 
 	Security Security
@@ -60,11 +60,12 @@ type Options struct {
 
 	Username, Password string // when set, MAIL needs AUTH PLAIN or LOGIN before it
 
-	// OnAccept, if set, gets every message that was taken, before the client gets its reply, from many goroutines
-	// at once.
+	// OnAccept, if set, gets every message that was taken, before the client gets its reply. Many goroutines call it at
+	// once.
 	OnAccept func(Message)
 
-	// OnReply, if set, gets every message whose good reply was handed to the operating system, without an error, in the same way.
+	// OnReply, if set, gets every message whose good reply the operating system has taken without an error. Many
+	// goroutines call it at once.
 	OnReply func(Message)
 
 	Log *slog.Logger // default: none
@@ -95,7 +96,7 @@ type Counts struct {
 type Server struct {
 	opts     Options
 	faults   *faults
-	limiters []limiter // of Options.Rates
+	limiters []Limiter // of Options.Rates
 	maildir  *maildir  // nil: none
 	inbox    *inbox    // nil: none
 	ledger   *ledger
@@ -138,7 +139,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s := &Server{opts: opts, faults: newFaults(opts.Fail), ledger: newLedger(), killed: make(chan struct{}), conns: map[*conn]struct{}{}}
 	for _, r := range opts.Rates {
-		s.limiters = append(s.limiters, newLimiter(r))
+		s.limiters = append(s.limiters, NewLimiter(r))
 	}
 	if opts.Dir != "" {
 		var err error
@@ -167,14 +168,14 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s.main = s.newSMTP()
 	if opts.Security != StartTLS {
-		s.serve(s.main, gate{s.listener, s})
+		s.serve(s.main, connListener{s.listener, s})
 		return s, nil
 	}
 	s.front = s.newSMTP()
 	s.front.TLSConfig = opts.TLS // only to announce it: conn takes over after the 220
 	s.inner = newHandover(s.listener.Addr())
 	s.serve(s.main, s.inner)
-	s.serve(s.front, gate{s.listener, s})
+	s.serve(s.front, connListener{s.listener, s})
 	return s, nil
 }
 
@@ -212,9 +213,9 @@ func (s *Server) HTTPAddr() net.Addr {
 // Counts returns what the server has seen so far.
 func (s *Server) Counts() Counts { return s.ledger.counts() }
 
-// Close accepts no more connections and no more messages, lets those under way end within a moment, says 421 to
-// clients that do not QUIT, and waits for the connections to end. When the context ends first, it cuts them and
-// returns the context's error.
+// Close accepts no more connections and no more messages, gives those under way a moment to end, says 421 to clients
+// that do not QUIT, and waits for the connections to end. When the context ends first, it cuts them and returns the
+// context's error.
 func (s *Server) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() { s.closeErr = s.close(ctx) })
 	return s.closeErr
@@ -247,7 +248,7 @@ func (s *Server) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// shutdown waits for the connections of a server; that its listener is closed already is no error.
+// shutdown waits for the connections of a server. Its listener may be closed already.
 func shutdown(ctx context.Context, server *smtp.Server) error {
 	err := server.Shutdown(ctx)
 	if errors.Is(err, net.ErrClosed) {

@@ -49,7 +49,7 @@ type part struct {
 
 var errBounds = errors.New("too many or too deeply nested parts")
 
-// parse takes a message apart. It takes any input, and shows as much as it can.
+// parse takes a message apart. It accepts any input, and shows as much as it can.
 func parse(data []byte) view {
 	var v view
 	for field := range headerFields(data) {
@@ -115,8 +115,8 @@ func (v *view) add(e *message.Entity) error {
 
 var cidURL = regexp.MustCompile(`(?i)cid:[^"'\s)>]+`)
 
-// inlineHTML returns the HTML with its cid: images (RFC 2392) put in as data: URLs, since the frame that shows it
-// may load nothing.
+// inlineHTML returns the HTML with its cid: images (RFC 2392) as data: URLs, since the frame that shows it may load
+// nothing.
 func (v *view) inlineHTML() string {
 	images := map[string]string{}
 	room := maxInline

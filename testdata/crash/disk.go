@@ -43,8 +43,8 @@ type operation struct {
 	data   []byte
 }
 
-// readLog reads the whole records of a log, and cuts off a last one that the death of its process has left unfinished: its change
-// was not made.
+// readLog reads the whole records of a log, and cuts off a last one that the death of its process has left unfinished:
+// its change was not made.
 func readLog(path string) ([]operation, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,9 +73,9 @@ func readLog(path string) ([]operation, error) {
 	return all, err
 }
 
-// A disk is what a power cut would find of one folder. The model is what POSIX promises and not more: a change of a file
-// survives from the next sync of the file, a name that came or went from the next sync of the folder. (Ext4 and XFS also
-// keep the name of a new file that was synced.)
+// A disk is what a power cut would find of one folder. The model is what POSIX promises and not more: a change of a
+// file survives from the next sync of the file, a name that came or went from the next sync of the folder. (Ext4 and
+// XFS also keep the name of a new file that was synced.)
 type disk struct {
 	dir   string
 	names map[string]*file // now
@@ -157,8 +157,8 @@ func apply(b []byte, o operation) []byte {
 // sector is what a disk writes as a whole.
 const sector = 512
 
-// image is what a power cut leaves now, by path. Without torn, all that was not synced is lost. With torn, chance decides:
-// for each change of a name, for each truncation, and for each sector of each write.
+// image is what a power cut leaves now, by path. Without torn, all that was not synced is lost. With torn, chance
+// decides: for each change of a name, for each truncation, and for each sector of each write.
 func (d *disk) image(torn *rand.Rand) map[string][]byte {
 	kept := make(map[string]*file, len(d.kept))
 	for path, f := range d.kept {

@@ -1,15 +1,16 @@
-// Crash kills mailblast in all the ways that a process or a machine can die, again and again, and holds what the queue says
-// afterwards against what the server has seen.
+// Crash kills mailblast in all the ways in which a process or a machine can die, again and again, and compares what the
+// queue says afterwards with what the server has seen.
 //
 //	go run ./testdata/crash              3,000 deaths: prints the table
 //	go run ./testdata/crash -kills 50    every kind at least once
 //
-// It works in this order. It builds mailblast as it is, and once more with the tag crash. A run (run.go) is a list of some
-// hundred recipients and a server in this process, whose witness (witness.go) writes down each message before the server
-// says so. Processes send the list, send and resume by turns, and each is killed: at a random moment, at a named step of the
-// protocol (cmd/plan/crash.go), or at an operation of the disk. For a power cut, what was not synced is taken back (disk.go). The
-// last process is let alone. Then nobody may have got two messages, nobody may have been forgotten, and no more
-// may be in doubt than two for each connection and kill. Two controls break the protocol, and must be found out.
+// It works in this order. It builds mailblast as it is, and once more with the tag crash. A run (run.go) is a list of
+// some hundred recipients and a server in this process, whose witness (witness.go) writes down each message before the
+// server acknowledges it. Processes send the list, send and resume by turns, and each is killed: at a random moment, at
+// a named step of the protocol (cmd/plan/crash.go), or at an operation of the disk. For a power cut, what was not
+// synced is undone (disk.go). The last process is not killed. After it nobody may have got two messages, nobody may be
+// missing, and no more recipients may be in doubt than two for each connection and kill. Three controls break the
+// protocol, and must fail.
 package main
 
 import (

@@ -28,8 +28,8 @@ func (r *run) play() error {
 	return nil
 }
 
-// cut puts in place what a power cut would have left of the queue. The server has not noticed: it may even take what the
-// kernel has still sent for the process that died.
+// cut puts in place what a power cut would have left of the queue. The server has not noticed: it may even take what
+// the kernel has still sent for the process that died.
 func (r *run) cut(ctx context.Context) error {
 	var torn *rand.Rand
 	if r.power == "torn" {
@@ -61,7 +61,8 @@ func (r *run) cut(ctx context.Context) error {
 	return err
 }
 
-// forgetWritten takes from a queue's mark what holds for the start of the machine alone in which it was written: all but the first line.
+// forgetWritten takes from a queue's mark what holds for the start of the machine alone in which it was written: all
+// but the first line.
 func forgetWritten(queue string) error {
 	path := queue + ".locks/written"
 	mark, err := os.ReadFile(path)
@@ -92,8 +93,8 @@ func changeBoot(ctx context.Context, queue string) error {
 	return err
 }
 
-// sweep cuts the power at every instant of the run: whatever the server had taken by then must be written down, on the disk, as
-// sending or later. It is the order of writes itself that is looked at, not what a resume makes of it.
+// sweep cuts the power at every instant of the run: whatever the server had taken by then must be on the disk as
+// sending or later. So it checks the order of the writes, not what a resume makes of it.
 func (r *run) sweep(ctx context.Context, v *verdict) (cuts int, err error) {
 	all, err := readLog(r.log)
 	if err != nil {

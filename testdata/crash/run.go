@@ -48,11 +48,11 @@ type result struct {
 	history            []string
 }
 
-// passTime is longer than a process takes that is not killed.
+// passTime is longer than a process takes when it is not killed.
 const passTime = time.Minute
 
-// do makes the run, with so many kills if it lasts so long. An error is a fault too: no command may fail because another
-// one was killed.
+// do makes the run, with this many kills if it lasts so long. An error is a fault too: no command may fail because
+// another one was killed.
 func (r *run) do(ctx context.Context, kills int) (done result, err error) {
 	defer func() { done.history = r.history }()
 	if err := r.prepare(ctx); err != nil {
@@ -100,12 +100,12 @@ func (r *run) do(ctx context.Context, kills int) (done result, err error) {
 			return done, err
 		}
 	}
-	// The server drops the connection of the one that it says nothing to, and those behind it have no reply either.
+	// The server drops a connection in place of a reply, and the messages behind that one get no reply either.
 	underWay := max(2, r.pipeline)
 	done.bound = underWay*r.connections*done.kills + max(1, r.pipeline)*int(r.server.Counts().Dropped)
 	if r.reboot {
-		// All that was claimed is. That is two batches at most, and for each connection the message on its way, the next
-		// one, and the last one while its outcome is being written down.
+		// All that was claimed is in doubt. That is two batches at most, and for each connection the message on its
+		// way, the next one, and the last one while its outcome is being written down.
 		done.bound = (3*r.connections + 2*r.batch) * done.cuts
 	}
 	if done.doubt > done.bound {
@@ -249,8 +249,8 @@ func (r *run) watchDisk() []string {
 	return []string{"LD_PRELOAD=" + r.preload, "CRASH_DISK_DIR=" + r.queue, "CRASH_DISK_LOG=" + r.log}
 }
 
-// pass starts one process and sees to its death. left is how many deaths are still to come, this one included. It tells whether it was
-// killed, and whether it came to the end of the campaign.
+// pass starts one process, and kills it as choose says. left is how many deaths are still to come, this one included.
+// It tells whether it was killed, and whether it came to the end of the campaign.
 func (r *run) pass(ctx context.Context, args []string, left int) (killed, ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, passTime)
 	defer cancel()

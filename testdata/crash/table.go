@@ -33,14 +33,14 @@ type line struct {
 	cuts             int
 	doubt, bound     int
 	faults           []string // with what was done before; a few
-	faulty, barren   int      // runs that had a fault; runs in a row in which nobody was killed
+	faulty, idle     int      // runs that had a fault; runs in a row in which nobody was killed
 	duplicates, lost int
 }
 
 // shownFaults is how many faults of a kind are printed in full.
 const shownFaults = 2
 
-// newTable plans so many kills of the kinds whose name holds a text.
+// newTable plans this many kills, of the kinds whose name contains a text.
 func newTable(kills int, seed uint64, text string) *table {
 	t := &table{seed: seed}
 	for _, k := range kinds() {
@@ -164,11 +164,11 @@ func (t *table) enter(l *line, planned int, r result, err error) {
 	l.doubt += r.doubt
 	l.bound += r.bound
 	if r.kills > 0 {
-		l.barren = 0
+		l.idle = 0
 	} else if !l.everyInstant {
-		l.barren++
+		l.idle++
 	}
-	if l.barren < 20 { // what was not killed is made up for, unless it cannot be killed at all
+	if l.idle < 20 { // what was not killed is made up for, unless it cannot be killed at all
 		l.planned -= planned - r.kills
 	}
 	for _, f := range r.findings {
@@ -203,7 +203,7 @@ func (t *table) enter(l *line, planned int, r result, err error) {
 	l.faults = append(l.faults, b.String())
 }
 
-// holds tells whether a line is as it must be, and in which words.
+// holds reports whether a line is as it must be, and in which words.
 func (l *line) holds() (string, bool) {
 	switch {
 	case l.mustFail && l.duplicates == 0:
@@ -218,7 +218,7 @@ func (l *line) holds() (string, bool) {
 	return "holds", true
 }
 
-// print writes the table, and the faults below it. It tells whether all is as it must be.
+// print writes the table, and the faults below it. It reports whether all is as it must be.
 func (t *table) print(w io.Writer) bool {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(out, "kind\truns\tkills\tpower cuts\tduplicates\tlost\tin doubt\tbound\t\t")

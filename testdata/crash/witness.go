@@ -19,7 +19,7 @@ import (
 	"mailblast/sender/sink"
 )
 
-// A witness writes down what the server has taken, before the server says so.
+// A witness writes down what the server has taken, before the server acknowledges it.
 type witness struct {
 	mu       sync.Mutex
 	taken    map[string][]acceptance // by recipient
@@ -84,7 +84,7 @@ func monotonic() int64 {
 // A finding is what a run broke. Kind is duplicate, lost, doubt or queue.
 type finding struct{ kind, text string }
 
-// A verdict is what the end of a run is judged to be.
+// A verdict is what a run is judged by.
 type verdict struct {
 	findings []finding
 	doubt    int
@@ -94,7 +94,7 @@ func (v *verdict) find(kind, format string, args ...any) {
 	v.findings = append(v.findings, finding{kind, fmt.Sprintf(format, args...)})
 }
 
-// judge holds the report and the queue at the end of a run against the witness. The server has been closed.
+// judge compares the report and the queue, at the end of a run, with the witness. The server has been closed.
 func (w *witness) judge(ctx context.Context, report *exec.Cmd, queue string, recipients []string) (verdict, error) {
 	var v verdict
 	out, err := report.Output()

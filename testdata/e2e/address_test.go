@@ -21,7 +21,8 @@ func TestHostileAddresses(t *testing.T) {
 		"a\u2028b@c.example", "a@b\u2028.example", "a\u0085b@c.example", "a\u202eb@c.example", "a\u200bb@c.example", "\u0301a@c.example", "a@b.example\u037e c@d.example", "a＠b.example", "a\u00a0b@c.example",
 		`a@b.example"`, `a@b_c.example`, `a@.example`, strings.Repeat("a", 65) + "@b.example", `|sh@b.example x`, "a\tb@c.example", `a(x)@b.example`,
 	}
-	// These are odd, and addresses: quotes that are not needed go, full-width dots are dots, other alphabets stay apart.
+	// These are odd, and addresses: quotes that are not needed go, full-width dots are dots, other alphabets stay
+	// apart.
 	taken := map[string]string{`"a"@b.example`: "a@b.example", `"a..b"@c.example`: `"a..b"@c.example`, `"x@y"@c.example`: `"x@y"@c.example`, "w@b．example": "w@b.example", "z@ex\u00e4mple.example": "z@xn--exmple-cua.example"}
 	list := bytes.NewBufferString("email,first name,city\n")
 	for i, a := range append(slices.Clone(refused), "\"v@x> ORCPT=a@b\"@c") {

@@ -73,7 +73,8 @@ func TestHostileCertificate(t *testing.T) {
 	}
 }
 
-// sign makes a certificate, signed by an authority's or, without one, by itself. It is valid from an hour ago, and for an hour unless it says until when.
+// sign makes a certificate, signed by an authority's or, without one, by itself. It is valid from an hour ago, and for
+// an hour unless it says until when.
 func sign(t *testing.T, template x509.Certificate, authority *tls.Certificate) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

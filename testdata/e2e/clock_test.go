@@ -10,9 +10,10 @@ import (
 	"mailblast/sender/sink"
 )
 
-// The clock is set by a day in the middle of a run: nobody is lost, nobody is sent to twice, and nobody who was put off waits for
-// a day. The clock of a Go program cannot be set for it alone, as it reads it without asking the system; so the test does the same
-// thing from the other side, and sets all the times that are written down. Within a process time is told by the clock that is never set.
+// The clock is set by a day in the middle of a run: nobody is lost, nobody is sent to twice, and nobody who was put off
+// waits for a day. The clock of a Go program cannot be set for it alone, as it reads it without asking the system; so
+// the test does the same thing from the other side, and sets all the times that are written down. Within a process time
+// is told by the clock that is never set.
 func TestClockIsSet(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -48,7 +49,8 @@ func TestClockIsSet(t *testing.T) {
 	}
 }
 
-// setClock makes the times in the queue what they are by a clock that has been set. It returns how many recipients are put off.
+// setClock makes the times in the queue what they are by a clock that has been set. It returns how many recipients are
+// put off.
 func (s *site) setClock(by time.Duration) (putOff int64) {
 	db := s.openQueue(10 * time.Second)
 	defer db.Close()

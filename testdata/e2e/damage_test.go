@@ -11,7 +11,8 @@ import (
 	"mailblast/sender/sink"
 )
 
-// A damaged queue, or one that has lost its write-ahead log, is refused by every command that would change it, and left as it is.
+// A damaged queue, or one that has lost its write-ahead log, is refused by every command that would change it, and left
+// as it is.
 func TestDamagedQueue(t *testing.T) {
 	t.Parallel()
 	var p *process

@@ -16,7 +16,8 @@ import (
 )
 
 // The disk is full from some write on, or its syncs fail from some sync on: the run ends with what to do, the log names
-// everyone who was sent to and whose fate could not be written down, and when the disk is well again the same command comes to the end.
+// everyone who was sent to and whose fate could not be written down, and when the disk is well again the same command
+// comes to the end.
 func TestDiskFails(t *testing.T) {
 	library := faultLibrary(t)
 	const n = 30

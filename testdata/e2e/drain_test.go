@@ -145,7 +145,8 @@ func (s *liarSite) newDrain(t *testing.T, l *liar, list []string) *drain {
 	}, Stats: &sender.Stats{}}
 	d.config.Port = l.start(t)
 
-	// In memory where there is such a folder: what a disk does is tested elsewhere, and would take most of the time here.
+	// In memory where there is such a folder: what a disk does is tested elsewhere, and would take most of the time
+	// here.
 	dir, err := os.MkdirTemp("/dev/shm", "mailblast-")
 	if err != nil {
 		dir = t.TempDir()
@@ -207,8 +208,8 @@ func (c *closedOnce) Dial(ctx context.Context) (sender.Session, error) {
 	return sender.TransportOf(smtp.NewTransport(config)).Dial(ctx)
 }
 
-// finish waits for the liar, and holds the queue against its record: sent means that the server took the message, once, and
-// that it took it means sent or in doubt.
+// finish waits for the liar, and holds the queue against its record: sent means that the server took the message, once,
+// and that it took it means sent or in doubt.
 func (d *drain) finish(t *testing.T) {
 	t.Helper()
 	d.liar.stop()

@@ -14,9 +14,9 @@ import (
 	"mailblast/sender/sink"
 )
 
-// A process is stopped for so long that another one takes its lock, as can happen where the lock is kept by a server. The
-// other one settles its rows and sends the rest. When the first one goes on, the fence lets nothing of what it had claimed
-// leave, and what it learns about what had left changes nothing.
+// A process is stopped for so long that another one takes its lock, as can happen where the lock is kept by a server.
+// The other one settles its rows and sends the rest. When the first one goes on, the fence lets nothing of what it had
+// claimed leave, and what it learns about what had left changes nothing.
 func TestStoppedForLong(t *testing.T) {
 	t.Parallel()
 	var s *site

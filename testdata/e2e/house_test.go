@@ -32,7 +32,8 @@ var pending = []string{
 // leaves are the packages that every room may import. They import nothing of ours.
 var leaves = []string{"campaign/mail", "campaign/text"}
 
-// rooms says what each package may import of ours besides the leaves. "campaign/..." is campaign and all that is below it.
+// rooms says what each package may import of ours besides the leaves. "campaign/..." is campaign and all that is below
+// it.
 var rooms = map[string][]string{
 	"":                           {"cmd"},
 	"cmd":                        {"cmd/...", "campaign/...", "store/...", "sender/..."},

@@ -71,8 +71,8 @@ func (l *liar) fault(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 }
 
-// due reports whether something at a stage is about the target. Before MAIL, that is the first session after the first message;
-// RSET follows the first message, which is refused then.
+// due reports whether something at a stage is about the target. Before MAIL, that is the first session after the first
+// message; RSET follows the first message, which is refused then.
 func (l *liar) due(who string) bool { return who == target || who == "" && l.taken[first] > 0 }
 
 // lies reports whether this is where the lie is told.

@@ -21,10 +21,11 @@ type lie struct {
 // floodSize is more than fits between a server and a client that does not read on.
 const floodSize = 64 << 20
 
-// Stages, in the order of a session. The ones that need a word: EHLO2 is the EHLO behind STARTTLS; body is in the middle of a
-// message so large that the client is still writing it, part in the middle of one that left in one write; refused is DATA
-// in the flight of a recipient who was refused, and lone the dot that ends the nothing which such a DATA was answered with
-// 354 for. With chunking dot is the reply to BDAT, and refused the one to the BDAT of a recipient who was refused.
+// Stages, in the order of a session. The ones that need a word: EHLO2 is the EHLO behind STARTTLS; body is in the
+// middle of a message so large that the client is still writing it, part in the middle of one that left in one write;
+// refused is DATA in the flight of a recipient who was refused, and lone the dot that ends the nothing which such a
+// DATA was answered with 354 for. With chunking dot is the reply to BDAT, and refused the one to the BDAT of a
+// recipient who was refused.
 //
 // eve is the stage, and whose, with whose reply the reply of a stage comes when it comes early.
 var eve = map[string][2]string{

@@ -50,8 +50,8 @@ func TestQueueLocked(t *testing.T) {
 	s.judgeSettled(w, recipients)
 }
 
-// A signal ends the waiting for a locked queue: one before anything is sent, two when there is something to write down, whose
-// recipients the log then names.
+// A signal ends the waiting for a locked queue: one before anything is sent, two when there is something to write down,
+// whose recipients the log then names.
 func TestInterruptedWhileLocked(t *testing.T) {
 	t.Run("at the start", func(t *testing.T) {
 		t.Parallel()

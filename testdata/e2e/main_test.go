@@ -16,8 +16,9 @@ import (
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	// The race detector lets a process that is at its end wait for a second, so that goroutines that are left over can still be seen to race.
-	// The tests run hundreds of commands, and a command has waited by then for all that works on its behalf.
+	// The race detector lets a process that is at its end wait for a second, so that goroutines that are left over can
+	// still be seen to race. The tests run hundreds of commands, and a command has waited by then for all that works on
+	// its behalf.
 	if os.Getenv(raceOptions) == "" {
 		os.Setenv(raceOptions, "atexit_sleep_ms=20")
 	}

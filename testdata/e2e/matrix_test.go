@@ -12,9 +12,9 @@ import (
 	"mailblast/sender"
 )
 
-// The matrix: what becomes of a recipient when the server lies at a stage (see lies_test.go for stages and lies), once, and
-// is honest from then on. There is one message before and one behind, which are sent whatever happens. A cell of one letter is for
-// servers with and without PIPELINING; of two, the first is without; "." is not a cell.
+// The matrix: what becomes of a recipient when the server lies at a stage (see lies_test.go for stages and lies), once,
+// and is honest from then on. There is one message before and one behind, which are sent whatever happens. A cell of
+// one letter is for servers with and without PIPELINING; of two, the first is without; "." is not a cell.
 //
 //	s  sent, at the first try
 //	b  put back, as the server had not seen the recipient: the attempt does not count. Then sent
@@ -25,14 +25,14 @@ import (
 //	u  b or l: a reset may overtake the replies to earlier commands of the flight
 //	e  l or d: the end of the connection may come before or after the end of the message
 //
-// What the letters stand on. The first reply after a command is its reply, and counts by its first digit (RFC 5321 4.2.1): 259
-// is as good as 250, but for the opening, which fails closed. A reply that does not fit (3xx to MAIL, 2xx to DATA) or is none
-// breaks the session, and the message is unsent or in doubt by where its last octet was. Before DATA's 354 a client may not
-// send content, so a reply more than was asked for costs the connection and never a message; with PIPELINING a reply that
-// comes early cannot be told from one that is quick, and it is harmless, as the command was on its way (column MAIL). A reply inside
-// the message answers nothing: it is kept, but only as the reason for another attempt (column body). Bytes behind the 220 of STARTTLS are
-// an attack (CVE-2011-0411). No answer to RSET or QUIT can hurt a message. Who was refused at RCPT stays refused
-// whatever DATA is answered with.
+// What the letters stand on. The first reply after a command is its reply, and counts by its first digit (RFC 5321
+// 4.2.1): 259 is as good as 250, but for the opening, which fails closed. A reply that does not fit (3xx to MAIL, 2xx
+// to DATA) or is none breaks the session, and the message is unsent or in doubt by where its last octet was. Before
+// DATA's 354 a client may not send content, so a reply more than was asked for costs the connection and never a
+// message; with PIPELINING a reply that comes early cannot be told from one that is quick, and it is harmless, as the
+// command was on its way (column MAIL). A reply inside the message answers nothing: it is kept, but only as the reason
+// for another attempt (column body). Bytes behind the 220 of STARTTLS are an attack (CVE-2011-0411). No answer to RSET
+// or QUIT can hurt a message. Who was refused at RCPT stays refused whatever DATA is answered with.
 const matrix = `
           connect greeting EHLO STARTTLS TLS EHLO2 AUTH MAIL RCPT DATA body part dot RSET QUIT refused lone
 right     s       s        s    s        s   s     s    s    s    s    s    s    s   s    s    .f      .f
@@ -65,23 +65,23 @@ lines     .       .b       .b   .        .   .     .    b.   .l   .l   l.   .   
 leave     .       b        b    b        .   b     b    l    l    e    l    .    s   b    s    .f      .f
 `
 
-// chunks is the matrix with CHUNKING and two messages under way: RSET, MAIL, RCPT, BDAT and the content of the target are there, and all of the
-// one behind, before the server tells the lie. Each cell has the letter of the target and that of the one behind. The one before is
-// sent, and so is the last one, but in row leave, where it may go out when the target was answered. No more than two are in doubt. What
-// comes before MAIL is the same as above.
+// chunks is the matrix with CHUNKING and two messages under way: RSET, MAIL, RCPT, BDAT and the content of the target
+// are there, and all of the one behind, before the server tells the lie. Each cell has the letter of the target and
+// that of the one behind. The one before is sent, and so is the last one, but in row leave, where it may go out when
+// the target was answered. No more than two are in doubt. What comes before MAIL is the same as above.
 //
-// All content has left, so a message that gets no answer is in doubt, or one that does not fit, and so is the one behind. Column body
-// alone interrupts: the server has not got the last octet, and what it says by then answers nothing; the one behind has not left. In
-// column QUIT it has the next session.
+// All content has left, so a message that gets no answer is in doubt, or one that does not fit, and so is the one
+// behind. Column body alone interrupts: the server has not got the last octet, and what it says by then answers
+// nothing; the one behind has not left. In column QUIT it has the next session.
 //
-// A refusal stands, whatever comes behind it: without a sender, a recipient, or BDAT's 250 (RFC 3030 section 2), nothing is delivered.
-// Only a 2xx to BDAT contradicts it: perhaps there was a refusal too many, and the 2xx is RCPT's. 421 refuses what it answers (RFC 5321
-// section 3.8), to RSET the message, and says nothing of a whole message behind that: some servers go on. Another refusal of RSET answers
-// something else, as no server may refuse it (RFC 5321 section 4.1.1.5); the replies behind it are each about one command earlier, and
-// BDAT's is not known.
+// A refusal stands, whatever comes behind it: without a sender, a recipient, or BDAT's 250 (RFC 3030 section 2),
+// nothing is delivered. Only a 2xx to BDAT contradicts it: perhaps there was a refusal too many, and the 2xx is RCPT's.
+// 421 refuses what it answers (RFC 5321 section 3.8), to RSET the message, and says nothing of a whole message behind
+// that: some servers go on. Another refusal of RSET answers something else, as no server may refuse it (RFC 5321
+// section 4.1.1.5); the replies behind it are each about one command earlier, and BDAT's is not known.
 //
-// There is no 354 by which to see that. A 2xx too many is taken for the reply to the next command, and the session goes on until more has
-// come than was asked for: the messages were taken, and it was said of them one reply too soon.
+// There is no 354 by which to see that. A 2xx too many is taken for the reply to the next command, and the session goes
+// on until more has come than was asked for: the messages were taken, and it was said of them one reply too soon.
 const chunks = `
           MAIL RCPT dot body RSET QUIT refused
 right     ss   ss   ss  ss   ss   ss   fs
@@ -196,8 +196,8 @@ func TestMatrix(t *testing.T) {
 	if len(all) < 250 {
 		t.Error("these are too few")
 	}
-	// They wait most of the time, so more run at a time than there are processors; those that wait for a time-out do nothing else, and
-	// all of them do it while the others run.
+	// They wait most of the time, so more run at a time than there are processors; those that wait for a time-out do
+	// nothing else, and all of them do it while the others run.
 	places := make(chan struct{}, 64)
 	var running sync.WaitGroup
 	for _, c := range all {
@@ -275,6 +275,6 @@ func (s *liarSite) check(t *testing.T, c cell) {
 	}
 }
 
-// short is the time-out of a stage at which the server hangs. The same stage of the other messages has it too, so it is longer than any
-// answer takes on a busy machine.
+// short is the time-out of a stage at which the server hangs. The same stage of the other messages has it too, so it is
+// longer than any answer takes on a busy machine.
 const short = 10 * time.Second

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// The password is nowhere but in the environment and on the way to the server: not in a file, not in what is said, not in
-// the arguments of the process, in none of its forms, however a run ends.
+// The password is nowhere but in the environment and on the way to the server: not in a file, not in what is said, not
+// in the arguments of the process, in none of its forms, however a run ends.
 func TestCanary(t *testing.T) {
 	const user, password, wrong = "ada", "canary-3f9a7!d81", "canary-0b5c2?e64"
 	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5"} {

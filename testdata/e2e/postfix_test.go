@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// startPostfixSink starts the test server of Postfix, which writes each message to a file of its own. record reads them.
+// startPostfixSink starts the test server of Postfix, which writes each message to a file of its own. record reads
+// them.
 func startPostfixSink(t *testing.T) (port int, record func() map[string]int) {
 	t.Helper()
 	path, err := exec.LookPath("smtp-sink")

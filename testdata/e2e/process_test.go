@@ -83,7 +83,8 @@ func (p *process) kill() bool {
 	return p.Wait() != nil && p.ProcessState.ExitCode() < 0
 }
 
-// eventually tells whether something comes true, within three times as long as it may take until a run tells again what it has found out.
+// eventually tells whether something comes true, within three times as long as it may take until a run tells again what
+// it has found out.
 func eventually(ok func() bool) bool {
 	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

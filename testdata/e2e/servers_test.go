@@ -14,8 +14,8 @@ import (
 	"mailblast/sender/sink"
 )
 
-// One of two servers goes away in the middle of a campaign: the other takes its messages, nobody gets two, and the report says which server
-// took each. Only those that were under way at the moment when it was cut off are in doubt.
+// One of two servers goes away in the middle of a campaign: the other takes its messages, nobody gets two, and the
+// report says which server took each. Only those that were under way at the moment when it was cut off are in doubt.
 func TestServerGoesAway(t *testing.T) {
 	t.Parallel()
 	gone, cancel := context.WithCancel(t.Context())
@@ -112,8 +112,9 @@ func TestDomainRateOfTwoProcesses(t *testing.T) {
 	}
 }
 
-// The process is killed with messages under way over two servers. Those in doubt that are put back go over the server again that may have
-// the message, and over no other one: while that is not in the campaign file they stay in the queue.
+// The process is killed with messages under way over two servers. Those in doubt that are put back go over the server
+// again that may have the message, and over no other one: while that is not in the campaign file they stay in the
+// queue.
 func TestDoubtGoesBackToItsServer(t *testing.T) {
 	t.Parallel()
 	var ports [2]int

@@ -165,8 +165,8 @@ func (s *site) states() map[string]string {
 	return states
 }
 
-// judge holds the end of a campaign against the record of the server: nobody was sent to twice, nobody is lost. It returns
-// who is in doubt.
+// judge holds the end of a campaign against the record of the server: nobody was sent to twice, nobody is lost. It
+// returns who is in doubt.
 func (s *site) judge(w *witness, recipients []string) (doubt []string) {
 	s.t.Helper()
 	states := s.states()

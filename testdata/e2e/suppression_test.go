@@ -10,8 +10,8 @@ import (
 	"mailblast/sender/sink"
 )
 
-// Whoever is put on the suppression list while a campaign is sent, by another process, is not sent to, even if the run has claimed
-// everybody by then. Nothing is said of the two that have begun.
+// Whoever is put on the suppression list while a campaign is sent, by another process, is not sent to, even if the run
+// has claimed everybody by then. Nothing is said of the two that have begun.
 func TestSuppressWhileSending(t *testing.T) {
 	const n, late = 24, 2
 	var s *site
@@ -43,8 +43,8 @@ func TestSuppressWhileSending(t *testing.T) {
 	}
 }
 
-// An import of suppressions holds no more than a few rows at a time, however long the list is: what is alive after each collection stays below
-// what the addresses alone would take.
+// An import of suppressions holds no more than a few rows at a time, however long the list is: what is alive after each
+// collection stays below what the addresses alone would take.
 func TestImportIsFlat(t *testing.T) {
 	t.Parallel()
 	const n, most = 100_000, 3 // megabytes

@@ -60,7 +60,8 @@ func startSink(t *testing.T, o sink.Options) (port int, w *witness) {
 	return server.Addr().(*net.TCPAddr).Port, w
 }
 
-// atMessage is a sink's OnAccept that does something when the server has taken n messages, and has not said so of the last one.
+// atMessage is a sink's OnAccept that does something when the server has taken n messages, and has not said so of the
+// last one.
 func atMessage(n int64, do func()) func(sink.Message) {
 	var taken atomic.Int64
 	return func(sink.Message) {
