@@ -11,14 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mailblast/store"
+	"mailblast/store/storetest"
 )
 
 func BenchmarkLoad(b *testing.B) {
 	s := open(b)
 	l := acquire(b, s, "test")
-	next := list(b.N)
+	next := storetest.List(b.N)
 	b.ReportAllocs()
-	if _, err := l.Load(b.Context(), snapshot, false, next); err != nil {
+	if _, err := l.Load(b.Context(), storetest.Snapshot, false, next); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -27,10 +28,12 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkLoadOrdered(b *testing.B) {
 	s := open(b)
 	l := acquire(b, s, "test")
-	next := list(b.N)
+	next := storetest.List(b.N)
 	i := 0.0
 	b.ReportAllocs()
-	if _, err := l.Load(b.Context(), ordered("score", func([]string) float64 { i += 0.6180339887; return i - math.Floor(i) }), false, next); err != nil {
+	snap := storetest.Snapshot
+	snap.Order, snap.Rank = "score", func([]string) float64 { i += 0.6180339887; return i - math.Floor(i) }
+	if _, err := l.Load(b.Context(), snap, false, next); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailblast/store"
+	"mailblast/store/storetest"
 )
 
 // used is the file of a queue that was closed in order, with rows in every state, and which of its addresses may be sent to.
@@ -23,7 +24,7 @@ func used(t *testing.T) (content []byte, recipients []store.Recipient, mayBeSent
 	}
 	s := open(t)
 	l := acquire(t, s, "test")
-	if _, err := l.Load(t.Context(), snapshot, false, slicesNext(recipients)); err != nil {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, false, storetest.Each(recipients)); err != nil {
 		t.Fatal(err)
 	}
 	jobs := claim(t, l, 250)
@@ -69,7 +70,7 @@ func goOn(t *testing.T, path string, recipients []store.Recipient) (to []string,
 	if _, _, err = l.Recover(t.Context()); err != nil {
 		return nil, false, err
 	}
-	if _, err := l.Load(t.Context(), snapshot, true, slicesNext(recipients)); err != nil {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, true, storetest.Each(recipients)); err != nil {
 		return nil, false, err
 	}
 	jobs, err := l.Claim(t.Context(), store.Want{N: 1000})
@@ -191,11 +192,11 @@ func TestIndexOutOfStep(t *testing.T) {
 // A wrong byte in a row's state, in a queue that is too large to be verified at the start, is found at the end at the latest: no
 // campaign is called finished that has a row which nobody settles, and nobody waits for it without end.
 func TestFlippedState(t *testing.T) {
-	large := snapshot
+	large := storetest.Snapshot
 	large.Files = map[string][]byte{"large.pdf": bytes.Repeat([]byte("x"), verifyMost+1)}
 	s := open(t)
 	l := acquire(t, s, "test")
-	if _, err := l.Load(t.Context(), large, false, list(5)); err != nil {
+	if _, err := l.Load(t.Context(), large, false, storetest.List(5)); err != nil {
 		t.Fatal(err)
 	}
 	// User 0 is sent, 1 failed, 2 being sent, 3 claimed, 4 queued.
@@ -372,7 +373,7 @@ func TestMadeByMany(t *testing.T) {
 			if err == nil {
 				var l *Lease
 				if l, err = s.acquire(t.Context(), fmt.Sprint("campaign ", i)); err == nil {
-					_, err = l.Load(t.Context(), snapshot, false, list(10))
+					_, err = l.Load(t.Context(), storetest.Snapshot, false, storetest.List(10))
 				}
 			}
 			errs <- err

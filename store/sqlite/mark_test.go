@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"mailblast/store"
+	"mailblast/store/storetest"
 )
 
 // parts are the files of a queue; the first is the queue itself.
@@ -71,9 +72,9 @@ func run(t *testing.T, durability string) (k kept) {
 		k.files = append(k.files, filesOf(t, s.Path()))
 		k.ends = append(k.ends, logEnd(t, s))
 	}
-	snap := snapshot
+	snap := storetest.Snapshot
 	snap.Durability = durability
-	if _, err := l.Load(t.Context(), snap, false, list(30)); err != nil {
+	if _, err := l.Load(t.Context(), snap, false, storetest.List(30)); err != nil {
 		t.Fatal(err)
 	}
 	keep()
@@ -235,7 +236,7 @@ func TestUnsyncedMayBeLost(t *testing.T) {
 	s, l := loaded(t, 10)
 	l.durability = "process"
 	jobs := claim(t, l, 10) // synced
-	record(t, l, jobs[:1])  // synced, as it protects the snapshot
+	record(t, l, jobs[:1])  // synced, as it protects the storetest.Snapshot
 	end := logEnd(t, s)
 	record(t, l, jobs[1:2])
 	record(t, l, jobs[2:3])
@@ -340,9 +341,9 @@ func TestSynced(t *testing.T) {
 	for durability, want := range map[string]string{"strict": "claim no, begin yes, begin yes, finish yes, claim no", "process": "claim yes, begin yes, begin no, finish no, claim yes"} {
 		s := open(t)
 		l := acquire(t, s, "test")
-		of := snapshot
+		of := storetest.Snapshot
 		of.Durability = durability
-		if _, err := l.Load(t.Context(), of, false, list(6)); err != nil {
+		if _, err := l.Load(t.Context(), of, false, storetest.List(6)); err != nil {
 			t.Fatal(err)
 		}
 		var got []string

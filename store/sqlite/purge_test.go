@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailblast/store"
+	"mailblast/store/storetest"
 )
 
 // purgeable is a queue with two campaigns, "gone" and "test". Every text of the first one holds the word canary; its rows
@@ -91,7 +92,7 @@ func TestPurge(t *testing.T) {
 	if traces(t, s) < 1000 {
 		t.Fatal("the canary is not there, so its absence would prove nothing")
 	}
-	before := countsOf(t, s)
+	before := storetest.Counts(t, s)
 	purge(t, gone)
 	scrub(t, s)
 	if n := traces(t, s); n > 0 {
@@ -101,7 +102,7 @@ func TestPurge(t *testing.T) {
 	if err != nil || c.Purged.IsZero() || c.Counts != (store.Counts{Sent: 900, Invalid: 100}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if got := countsOf(t, s); got != before {
+	if got := storetest.Counts(t, s); got != before {
 		t.Errorf("the other campaign has %+v, had %+v", got, before)
 	}
 	if snap, err := s.Snapshot(t.Context(), "test"); err != nil || string(snap.Files["a.html"]) != "<p>" {
@@ -118,25 +119,12 @@ func TestPurge(t *testing.T) {
 		t.Errorf("%d rows, %d suppressed, %s", rows, suppressed, healthy)
 	}
 	// Nobody knows who was sent to, so nobody is sent to.
-	if _, err := gone.Load(t.Context(), snapshot, true, list(3)); !errors.Is(err, store.ErrPurged) {
+	if _, err := gone.Load(t.Context(), storetest.Snapshot, true, storetest.List(3)); !errors.Is(err, store.ErrPurged) {
 		t.Errorf("got %v", err)
 	}
 	// The other campaign goes on.
 	if kept := record(t, test, claim(t, test, 1)); len(kept) != 1 {
 		t.Error("the other campaign cannot go on")
-	}
-}
-
-// What was never begun leaves nothing at all, and its name is free.
-func TestPurgeUnbegun(t *testing.T) {
-	s, l := loaded(t, 10)
-	purge(t, l)
-	scrub(t, s)
-	if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
-		t.Errorf("%+v, %v", all, err)
-	}
-	if done, err := l.Load(t.Context(), snapshot, false, list(3)); err != nil || done.Added != 3 {
-		t.Errorf("%+v, %v", done, err)
 	}
 }
 

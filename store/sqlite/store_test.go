@@ -2,11 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"mailblast/store"
+	"mailblast/store/storetest"
 )
 
 // open makes a queue in a folder of the test's own.
@@ -38,28 +37,12 @@ func acquire(t testing.TB, s *Store, name string) *Lease {
 	return l
 }
 
-var snapshot = store.Snapshot{Path: "campaign.yaml", Source: []byte("name: test"), Columns: []string{"email", "first name"},
-	Files: map[string][]byte{"a.html": []byte("<p>"), "empty.txt": {}}, MessageDomain: "example.com", Durability: "strict"}
-
-// list yields n recipients user0@example.com and on.
-func list(n int) func() (store.Recipient, error) {
-	i := 0
-	return func() (store.Recipient, error) {
-		if i == n {
-			return store.Recipient{}, io.EOF
-		}
-		i++
-		a := fmt.Sprintf("user%d@example.com", i-1)
-		return store.Recipient{Identity: a, Address: a, Values: []string{a, "Ada"}, Line: i + 1}, nil
-	}
-}
-
 // loaded is a queue whose campaign "test" has n recipients.
 func loaded(t testing.TB, n int) (*Store, *Lease) {
 	t.Helper()
 	s := open(t)
 	l := acquire(t, s, "test")
-	if _, err := l.Load(t.Context(), snapshot, false, list(n)); err != nil {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, false, storetest.List(n)); err != nil {
 		t.Fatal(err)
 	}
 	return s, l
@@ -67,13 +50,7 @@ func loaded(t testing.TB, n int) (*Store, *Lease) {
 
 func claim(t testing.TB, l *Lease, n int) []store.Job {
 	t.Helper()
-	return claimOver(t, l, "", n)
-}
-
-// claimOver claims for a run that has one server.
-func claimOver(t testing.TB, l *Lease, route string, n int) []store.Job {
-	t.Helper()
-	jobs, err := l.Claim(t.Context(), store.Want{N: n, Route: route})
+	jobs, err := l.Claim(t.Context(), store.Want{N: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,155 +66,6 @@ func record(t testing.TB, l *Lease, begin []store.Job, finish ...store.Outcome) 
 	return kept
 }
 
-func countsOf(t testing.TB, s *Store) store.Counts {
-	t.Helper()
-	c, err := s.Campaign(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The tally must say what counting says.
-	var counted store.Counts
-	if err := s.Rows(t.Context(), "test", nil, false, func(r store.Row) error {
-		*counted.Of(r.State)++
-		if r.State == store.Queued && r.Attempts > 0 {
-			counted.Deferred++
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if counted != c.Counts {
-		t.Errorf("tally %+v, counted %+v", c.Counts, counted)
-	}
-	return c.Counts
-}
-
-func TestLoad(t *testing.T) {
-	s, l := loaded(t, 120)
-	if c := countsOf(t, s); c.Queued != 120 || c.Total() != 120 {
-		t.Errorf("counts %+v", c)
-	}
-
-	// Sending the same list again, with one more row, a known one, a bad one, and one more column in front.
-	snap := snapshot
-	snap.Columns = []string{"town", "email", "first name"}
-	rows := []store.Recipient{
-		{Identity: "user0@example.com", Address: "USER0@example.com", Values: []string{"Wien", "", ""}},
-		{Identity: "new@example.com", Address: "new@example.com", Values: []string{"Wien", "new@example.com", "Eva"}},
-		{Identity: "invalid nonsense", Address: "nonsense", Invalid: "no @ in the address"},
-	}
-	done, err := l.Load(t.Context(), snap, false, slicesNext(rows))
-	if err != nil || done != (store.Loaded{Added: 2, Invalid: 1, Known: 1}) {
-		t.Fatalf("%+v, %v", done, err)
-	}
-	if c := countsOf(t, s); c.Queued != 121 || c.Invalid != 1 {
-		t.Errorf("counts %+v", c)
-	}
-	c, _ := s.Campaign(t.Context(), "test")
-	if want := []string{"email", "first name", "town"}; !slices.Equal(c.Columns, want) {
-		t.Errorf("columns %q, want %q: stored rows are read by position", c.Columns, want)
-	}
-	jobs := claim(t, l, 1000)
-	if got := string(jobs[len(jobs)-1].Fields); got != `["new@example.com","Eva","Wien"]` {
-		t.Errorf("fields %s", got)
-	}
-	if j := jobs[0]; j.Domain != "example.com" || !strings.HasSuffix(j.MessageID, "@example.com") || j.Attempt != 1 {
-		t.Errorf("job %+v", j)
-	}
-}
-
-func slicesNext(rows []store.Recipient) func() (store.Recipient, error) {
-	return func() (r store.Recipient, err error) {
-		if len(rows) == 0 {
-			return r, io.EOF
-		}
-		r, rows = rows[0], rows[1:]
-		return r, nil
-	}
-}
-
-// A list that breaks off leaves nothing behind: neither its rows nor the campaign.
-func TestLoadIsOneTransaction(t *testing.T) {
-	s := open(t)
-	l := acquire(t, s, "test")
-	broken := errors.New("broken row")
-	next := list(1000)
-	n := 0
-	_, err := l.Load(t.Context(), snapshot, false, func() (store.Recipient, error) {
-		if n++; n > 500 {
-			return store.Recipient{}, broken
-		}
-		return next()
-	})
-	if !errors.Is(err, broken) {
-		t.Fatal(err)
-	}
-	if all, err := s.Campaigns(t.Context()); err != nil || len(all) != 0 {
-		t.Errorf("%v, %v", all, err)
-	}
-	if _, err := l.Load(t.Context(), snapshot, false, list(3)); err != nil {
-		t.Fatal(err)
-	}
-	if c := countsOf(t, s); c.Total() != 3 {
-		t.Errorf("%+v", c)
-	}
-}
-
-// Of a list whose rows are there already in part, wherever they stand in it, those that are new are counted, each as what it is.
-func TestLoadTwice(t *testing.T) {
-	s := open(t)
-	l := acquire(t, s, "test")
-	suppress(t, s, "@example.net")
-	snap := ordered("score", func(values []string) float64 {
-		if values[1] == "?" {
-			return math.Inf(1)
-		}
-		return 1
-	})
-	var rows, half []store.Recipient
-	var want [2]store.Loaded // of half, and of all after it
-	for i := range 1777 {
-		r := store.Recipient{Identity: fmt.Sprintf("user%d@example.com", i), Values: []string{"", "7"}, Line: i}
-		of := &want[min(i%3, 1)]
-		of.Added++
-		switch {
-		case i%7 == 0:
-			r.Identity = fmt.Sprintf("user%d@example.net", i)
-			of.Suppressed++
-		case i%11 == 0:
-			r.Invalid = "not an address"
-			of.Invalid++
-		case i%5 == 0:
-			r.Values[1] = "?"
-			of.Unranked++
-		}
-		r.Address = r.Identity
-		rows = append(rows, r)
-		if i%3 == 0 {
-			half = append(half, r)
-		}
-	}
-	want[1].Known = int64(len(half))
-	for i, list := range [][]store.Recipient{half, rows, rows} {
-		done, err := l.Load(t.Context(), snap, false, slicesNext(list))
-		if i == 2 {
-			if err != nil || done != (store.Loaded{Known: int64(len(rows))}) {
-				t.Errorf("once more: %+v, %v", done, err)
-			}
-		} else if err != nil || done != want[i] {
-			t.Errorf("%+v, %v, want %+v", done, err, want[i])
-		}
-	}
-	if c := countsOf(t, s); c.Total() != int64(len(rows)) {
-		t.Errorf("%+v", c)
-	}
-	var lines []int
-	if err := s.each(t.Context(), 1, func(row []driver.Value) error { lines = append(lines, int(row[0].(int64))); return nil },
-		"SELECT line FROM job WHERE line % 3 > 0 ORDER BY id"); err != nil || !slices.IsSorted(lines) || len(lines) != len(rows)-len(half) {
-		t.Errorf("rows are not in the order of the list: %v, %v", lines, err)
-	}
-}
-
 // A load that the queue does not take is undone as well. Nobody reads the list any more then, and rows are checked as before it.
 func TestLoadRefused(t *testing.T) {
 	s := open(t)
@@ -246,8 +74,8 @@ func TestLoadRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	next := list(1_000_000)
-	_, err := l.Load(t.Context(), snapshot, false, func() (store.Recipient, error) { calls++; return next() })
+	next := storetest.List(1_000_000)
+	_, err := l.Load(t.Context(), storetest.Snapshot, false, func() (store.Recipient, error) { calls++; return next() })
 	before := calls
 	if err == nil || err.Error() != "no more room" {
 		t.Errorf("got %q", err)
@@ -258,7 +86,7 @@ func TestLoadRefused(t *testing.T) {
 	if err := s.exec(t.Context(), "DROP TRIGGER full"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Load(t.Context(), snapshot, false, list(3)); err != nil {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, false, storetest.List(3)); err != nil {
 		t.Fatal(err)
 	}
 	if calls != before || calls > 10_000 {
@@ -280,7 +108,7 @@ func TestLoadLargeRows(t *testing.T) {
 	}
 	large := strings.Repeat("x", 200<<10)
 	n := 0
-	if _, err := l.Load(t.Context(), snapshot, false, func() (store.Recipient, error) {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, false, func() (store.Recipient, error) {
 		info, err := os.Stat(s.Path() + "-wal")
 		if err != nil || n-int(info.Size())/len(large) > 10 {
 			t.Errorf("%d rows were read, and only %d octets are in the log: %v", n, info.Size(), err)
@@ -296,186 +124,6 @@ func TestLoadLargeRows(t *testing.T) {
 	}
 }
 
-func TestSnapshot(t *testing.T) {
-	s, l := loaded(t, 1)
-	snap, err := s.Snapshot(t.Context(), "test")
-	if err != nil || string(snap.Source) != "name: test" || string(snap.Files["a.html"]) != "<p>" || snap.Files["empty.txt"] == nil {
-		t.Fatalf("%+v, %v", snap, err)
-	}
-	changed := snapshot
-	changed.Files = map[string][]byte{"a.html": []byte("<h1>"), "empty.txt": {}, "new.png": {1}}
-	if _, err := l.Load(t.Context(), changed, false, list(0)); err != nil {
-		t.Errorf("nothing has left, so a change is welcome: %v", err)
-	}
-	record(t, l, claim(t, l, 1))
-	var ce *store.ChangedError
-	if _, err := l.Load(t.Context(), snapshot, false, list(0)); !errors.As(err, &ce) || !slices.Equal(ce.What, []string{"a.html", "new.png"}) {
-		t.Errorf("got %v", err)
-	}
-	if snap, _ := s.Snapshot(t.Context(), "test"); string(snap.Files["a.html"]) != "<h1>" {
-		t.Error("the refused snapshot was stored")
-	}
-	if _, err := l.Load(t.Context(), snapshot, true, list(0)); err != nil {
-		t.Error(err)
-	}
-	if snap, _ := s.Snapshot(t.Context(), "test"); string(snap.Files["a.html"]) != "<p>" || len(snap.Files) != 2 {
-		t.Errorf("accepted, but not stored: %v", snap.Files)
-	}
-}
-
-// The table of section "states": from each state, what each change does.
-func TestTransitions(t *testing.T) {
-	later := time.Now().Add(time.Hour)
-	sent := func(j store.Job) store.Outcome {
-		return store.Outcome{Job: j, State: store.Sent, Code: 250, Status: "2.0.0", Text: "ok", Server: "mx"}
-	}
-	for _, test := range []struct {
-		name string
-		do   func(t *testing.T, l *Lease, j store.Job)
-		want store.Counts
-	}{
-		{"claim", func(t *testing.T, l *Lease, j store.Job) {}, store.Counts{Claimed: 1}},
-		{"begin", func(t *testing.T, l *Lease, j store.Job) { record(t, l, []store.Job{j}) }, store.Counts{Sending: 1}},
-		{"begin, sent", func(t *testing.T, l *Lease, j store.Job) { record(t, l, []store.Job{j}); record(t, l, nil, sent(j)) }, store.Counts{Sent: 1}},
-		{"sent twice", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, []store.Job{j})
-			record(t, l, nil, sent(j), store.Outcome{Job: j, State: store.Failed})
-		}, store.Counts{Sent: 1}},
-		{"refused at RCPT, before begin", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Code: 550})
-		}, store.Counts{Failed: 1}},
-		{"begin after the end", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed})
-			if kept := record(t, l, []store.Job{j}); len(kept) != 0 {
-				t.Error("a finished row was begun")
-			}
-		}, store.Counts{Failed: 1}},
-		{"begin twice", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, []store.Job{j})
-			if kept := record(t, l, []store.Job{j}); len(kept) != 0 {
-				t.Error("begun twice")
-			}
-		}, store.Counts{Sending: 1}},
-		{"deferred", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, []store.Job{j})
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Due: later, Kind: store.Deferred, Code: 451, Text: "later"})
-			if jobs := claim(t, l, 1); len(jobs) != 0 {
-				t.Error("claimed before it is due")
-			}
-		}, store.Counts{Queued: 1, Deferred: 1}},
-		{"throttled", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Due: later, Code: 454})
-		}, store.Counts{Queued: 1}},
-		{"released and claimed again", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued})
-			if jobs := claim(t, l, 1); len(jobs) != 1 || jobs[0].Attempt != 1 {
-				t.Errorf("%+v", jobs)
-			}
-		}, store.Counts{Claimed: 1}},
-		{"deferred, due, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred})
-			if jobs := claim(t, l, 1); len(jobs) != 1 || jobs[0].Attempt != 2 || jobs[0].MessageID != j.MessageID {
-				t.Errorf("%+v", jobs)
-			}
-		}, store.Counts{Claimed: 1}},
-		{"an old claim's begin", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred})
-			claim(t, l, 1)
-			if kept := record(t, l, []store.Job{j}, sent(j)); len(kept) != 0 {
-				t.Error("the fence let an old claim through")
-			}
-		}, store.Counts{Claimed: 1}},
-		{"another owner's begin", func(t *testing.T, l *Lease, j store.Job) {
-			j.Owner++
-			if kept := record(t, l, []store.Job{j}, sent(j)); len(kept) != 0 {
-				t.Error("the fence let another owner through")
-			}
-		}, store.Counts{Claimed: 1}},
-		{"recover: claimed", func(t *testing.T, l *Lease, j store.Job) { recovered(t, l, 1, 0) }, store.Counts{Queued: 1}},
-		{"recover: sending", func(t *testing.T, l *Lease, j store.Job) { record(t, l, []store.Job{j}); recovered(t, l, 0, 1) }, store.Counts{InDoubt: 1}},
-		{"recover: begin of the dead", func(t *testing.T, l *Lease, j store.Job) {
-			recovered(t, l, 1, 0)
-			if kept := record(t, l, []store.Job{j}); len(kept) != 0 {
-				t.Error("recovered, and begun by the one that lost it")
-			}
-		}, store.Counts{Queued: 1}},
-		{"recover: claimed before a reboot, process durability", func(t *testing.T, l *Lease, j store.Job) {
-			l.durability = "process"
-			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE owner SET boot = 'another'"); err != nil {
-				t.Fatal(err)
-			}
-			recovered(t, l, 0, 1)
-		}, store.Counts{InDoubt: 1}},
-		{"recover: claimed where starts have no names, process durability", func(t *testing.T, l *Lease, j store.Job) {
-			l.durability = "process"
-			if _, err := l.store.writer.ExecContext(t.Context(), "UPDATE owner SET boot = ''"); err != nil {
-				t.Fatal(err)
-			}
-			recovered(t, l, 0, 1)
-		}, store.Counts{InDoubt: 1}},
-		{"recover: claimed since the reboot, process durability", func(t *testing.T, l *Lease, j store.Job) {
-			l.durability = "process"
-			recovered(t, l, 1, 0)
-		}, store.Counts{Queued: 1}},
-		{"retry in doubt", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, []store.Job{j})
-			recovered(t, l, 0, 1)
-			retried(t, l, store.InDoubt, 1)
-		}, store.Counts{Queued: 1}},
-		{"retry failed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Code: 550})
-			retried(t, l, store.InDoubt, 0)
-			retried(t, l, store.Failed, 1)
-		}, store.Counts{Queued: 1}},
-		{"suppressed while it is claimed: too late", func(t *testing.T, l *Lease, j store.Job) {
-			suppress(t, l.store, "user0@example.com")
-			record(t, l, []store.Job{j})
-			record(t, l, nil, sent(j))
-		}, store.Counts{Sent: 1}},
-		{"deferred, suppressed, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred, Code: 451})
-			suppress(t, l.store, "@example.com")
-			if jobs := claim(t, l, 1); len(jobs) != 0 {
-				t.Errorf("%+v", jobs)
-			}
-			if kept := record(t, l, []store.Job{j}, sent(j)); len(kept) != 0 {
-				t.Error("begun after it was suppressed")
-			}
-		}, store.Counts{Suppressed: 1}},
-		{"bounced, retried, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
-			if n, err := l.Listed(t.Context(), store.Failed); n != 1 || err != nil {
-				t.Errorf("%d listed, %v", n, err)
-			}
-			retried(t, l, store.Failed, 1)
-			claim(t, l, 1)
-		}, store.Counts{Suppressed: 1}},
-		{"bounced, retried, removed from the list, claimed", func(t *testing.T, l *Lease, j store.Job) {
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
-			retried(t, l, store.Failed, 1)
-			if removed, err := l.store.Unsuppress(t.Context(), []string{"user0@example.com", "nobody@example.com"}); err != nil || len(removed) != 1 {
-				t.Errorf("%v, %v", removed, err)
-			}
-			claim(t, l, 1)
-		}, store.Counts{Claimed: 1}},
-		{"an old claim's bounce", func(t *testing.T, l *Lease, j store.Job) {
-			j.Owner++
-			record(t, l, nil, store.Outcome{Job: j, State: store.Failed, Kind: store.Bounced})
-			if _, listed, err := l.store.Suppressed(t.Context(), "user0@example.com"); listed || err != nil {
-				t.Errorf("the fence let a suppression through, %v", err)
-			}
-		}, store.Counts{Claimed: 1}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s, l := loaded(t, 1)
-			test.do(t, l, claim(t, l, 1)[0])
-			if got := countsOf(t, s); got != test.want {
-				t.Errorf("got %+v, want %+v", got, test.want)
-			}
-		})
-	}
-}
-
 func recovered(t *testing.T, l *Lease, requeued, inDoubt int) {
 	t.Helper()
 	if r, d, err := l.Recover(t.Context()); r != requeued || d != inDoubt || err != nil {
@@ -483,27 +131,48 @@ func recovered(t *testing.T, l *Lease, requeued, inDoubt int) {
 	}
 }
 
-func retried(t *testing.T, l *Lease, from store.State, want int64) {
-	t.Helper()
-	if n, err := l.Retry(t.Context(), from); n != want || err != nil {
-		t.Errorf("retried %d, %v", n, err)
+// After a reboot under durability: process a row that reads claimed may have been sending.
+func TestRecoverAfterReboot(t *testing.T) {
+	for _, test := range []struct {
+		name, boot        string // of the owner
+		requeued, inDoubt int
+	}{
+		{"another start", "another", 0, 1},
+		{"starts have no names", "", 0, 1},
+		{"the same start", bootID(), 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, l := loaded(t, 1)
+			l.durability = "process"
+			claim(t, l, 1)
+			if err := s.exec(t.Context(), "UPDATE owner SET boot = ?1", test.boot); err != nil {
+				t.Fatal(err)
+			}
+			recovered(t, l, test.requeued, test.inDoubt)
+			if c, want := storetest.Counts(t, s), (store.Counts{Queued: int64(test.requeued), InDoubt: int64(test.inDoubt)}); c != want {
+				t.Errorf("%+v, want %+v", c, want)
+			}
+		})
 	}
 }
 
-// A claim that was lost is left out of a group, and all others of the group are written.
-func TestLostClaimInGroup(t *testing.T) {
-	s, l := loaded(t, 6)
-	jobs := claim(t, l, 6)
-	record(t, l, jobs[:3])
-	jobs[1].Attempt++ // as if this claim were older than the one that the queue knows
-	jobs[4].Owner++
-	suppressed := store.Outcome{Job: jobs[2], State: store.Failed, Kind: store.Bounced, Code: 550, Text: "no such user"} // writes to more than one row
-	kept := record(t, l, jobs[3:], store.Outcome{Job: jobs[0], State: store.Sent}, store.Outcome{Job: jobs[1], State: store.Sent}, suppressed)
-	if len(kept) != 2 || kept[0].ID != jobs[3].ID || kept[1].ID != jobs[5].ID {
-		t.Errorf("begun: %v", kept)
+// A message that was begun is not begun again by the same claim.
+func TestBeginTwice(t *testing.T) {
+	_, l := loaded(t, 1)
+	jobs := claim(t, l, 1)
+	record(t, l, jobs)
+	if kept := record(t, l, jobs); len(kept) != 0 {
+		t.Error("begun twice")
 	}
-	if c, want := countsOf(t, s), (store.Counts{Sent: 1, Failed: 1, Sending: 3, Claimed: 1}); c != want {
-		t.Errorf("%+v, want %+v", c, want)
+}
+
+// The list is looked at again before a begin if another process has written to the queue; who sends adds nobody that he has claimed.
+func TestSuppressedByItself(t *testing.T) {
+	s, l := loaded(t, 1)
+	jobs := claim(t, l, 1)
+	suppress(t, s, "user0@example.com")
+	if kept := record(t, l, jobs); len(kept) != 1 {
+		t.Error("the list was looked at")
 	}
 }
 
@@ -517,20 +186,6 @@ func TestStates(t *testing.T) {
 	}
 	if err := s.exec(t.Context(), "UPDATE job SET state = ?1", "lost"); err == nil {
 		t.Error("a state that there is not was written")
-	}
-}
-
-// Who has no time left is not told that somebody else holds the campaign.
-func TestAcquireTooLate(t *testing.T) {
-	s := open(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-	l, err := s.Acquire(ctx, "test")
-	if errors.Is(err, store.ErrHeld) {
-		t.Error(err)
-	}
-	if err == nil {
-		l.Release()
 	}
 }
 
@@ -606,7 +261,7 @@ func TestFilesArePrivate(t *testing.T) {
 	}
 	defer s.Close()
 	l := acquire(t, s, "test")
-	if _, err := l.Load(t.Context(), snapshot, false, list(10)); err != nil {
+	if _, err := l.Load(t.Context(), storetest.Snapshot, false, storetest.List(10)); err != nil {
 		t.Fatal(err)
 	}
 	err = filepath.Walk(filepath.Dir(path), func(p string, fi os.FileInfo, err error) error {
@@ -685,27 +340,5 @@ func TestLockedQueue(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-// What is queued, deferred or not, ends when it is too late.
-func TestExpire(t *testing.T) {
-	s, l := loaded(t, 5)
-	jobs := claim(t, l, 3)
-	record(t, l, nil, store.Outcome{Job: jobs[0], State: store.Queued, Due: time.Now().Add(time.Hour), Kind: store.Deferred, Code: 451, Text: "later"},
-		store.Outcome{Job: jobs[1], State: store.Sent, Code: 250})
-	if err := l.Expire(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if c := countsOf(t, s); c != (store.Counts{Failed: 3, Sent: 1, Claimed: 1}) {
-		t.Errorf("%+v", c)
-	}
-	if err := s.Rows(t.Context(), "test", []store.State{store.Failed}, false, func(r store.Row) error {
-		if r.Reply != "expired" || r.Code != 0 {
-			t.Errorf("%+v", r)
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -14,9 +14,6 @@ import (
 	"mailblast/store"
 )
 
-// reasonMost is how long a reason is kept, in octets.
-const reasonMost = 500
-
 // Suppress adds the entries that next yields until io.EOF, all of them or, after an error, none. What is on the list already stays
 // as it is: the first reason is the one that counts. It returns how many were added, and how many were there.
 //
@@ -375,5 +372,5 @@ func padded[T any](group []T, arg func(T) any) []any {
 
 // shown makes of what came from outside what can be kept and shown: printable, on one line, not too long.
 func shown(s string) string {
-	return text.Short(text.Visible(strings.Join(strings.Fields(s), " ")), reasonMost)
+	return text.Short(text.Visible(strings.Join(strings.Fields(s), " ")), store.ReasonMost)
 }

@@ -13,7 +13,6 @@ import (
 // In the long run at least 95 % of a rate are sent while there always is mail, and in no time of the rate's length more than it says, whenever
 // that begins: over two processes that end, or are killed with a grant in hand, at any moment. What those had is lost, of a rate by the hour or longer a hundredth at most.
 func TestReserveInTheLongRun(t *testing.T) {
-	const day = 24 * time.Hour
 	stores := pair(t)
 	for _, test := range []struct {
 		store.Rate
