@@ -44,6 +44,8 @@ type File struct {
 
 	Path string // what the file is called in findings
 
+	Warnings finding.Findings // what may not be as it was meant, in order of position
+
 	positions map[string]position // of the value of each key that the file has; of a section, the position of its key
 }
 

@@ -30,7 +30,7 @@ func Parse(name string, source []byte, lookup func(string) (string, bool)) (*Fil
 	}
 	f := defaults()
 	f.Path, f.positions = name, map[string]position{}
-	p := &parser{file: f, lookup: lookup, only: newServer()}
+	p := &parser{file: f, source: source, lookup: lookup, only: newServer()}
 	p.keys = p.schema()
 	if p.section("", position{1, 1}, root, p.keys) {
 		p.checkRelations()
@@ -48,6 +48,7 @@ const maxFindings = 1000
 // A parser fills a File from the nodes of its YAML.
 type parser struct {
 	file     *File
+	source   []byte
 	only     Server // what is under smtp:
 	lookup   func(string) (string, bool)
 	keys     []key
@@ -144,6 +145,7 @@ func (p *parser) headers(path string, n *yaml.Node) {
 		}
 		p.file.positions[full] = positionOf(v)
 		seen[lower] = k.Value
+		p.checkComment(full, v)
 		if text, ok := scalar(p, full, v, parseText); ok {
 			p.file.Headers = append(p.file.Headers, Header{k.Value, text})
 		}

@@ -727,3 +727,54 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A # after a space cuts an unquoted text off, and that is told.
+func TestComments(t *testing.T) {
+	parse := func(subject string) (*File, error) {
+		source := "name: n\nfrom: a@example.com\nsubject: " + subject + "\nrecipients: r\ntext: t\nsmtp: {host: h}\n"
+		return Parse("c.yaml", []byte(source), func(string) (string, bool) { return "", false })
+	}
+	mend := regexp.MustCompile(`belongs to it, write ('.*'); `)
+	for _, c := range []struct{ subject, fault, warning, whole string }{
+		{subject: `Sale #1 today`, fault: `c.yaml:3:10: subject: "Sale" ends before the #, with which YAML begins a comment (if "#1 today" belongs to it, write 'Sale #1 today'; a comment has a space behind its #)`, whole: "Sale #1 today"},
+		{subject: `It's #BlackFriday`, fault: `write 'It''s #BlackFriday'`, whole: "It's #BlackFriday"},
+		{subject: `{ a: b } #1`, fault: `must be a single value`},
+		{subject: `Sale # 1`, warning: `c.yaml:3:10: subject: "Sale" ends before the #, with which YAML begins a comment (if "# 1" belongs to it, write 'Sale # 1'; if it is`, whole: "Sale # 1"},
+		{subject: `Sale   #required`, warning: `"Sale" ends before the #`, whole: "Sale #required"},
+		{subject: `Sale # the subject`, warning: `"Sale" ends before the #`, whole: "Sale # the subject"},
+		{subject: `Sale  # the subject`}, {subject: "Sale\t# the subject"}, {subject: "Sale\n  goes on #1", fault: `"Sale goes on" ends before the #`, whole: "Sale goes on #1"},
+		{subject: `'Sale' #1`}, {subject: `"Sale" # 1`}, {subject: `'Sale #1'`}, {subject: `Sale#1`}, {subject: "Sale\n# next"},
+	} {
+		f, err := parse(c.subject)
+		switch {
+		case c.fault != "":
+			if err == nil || !strings.Contains(err.Error(), c.fault) {
+				t.Errorf("%s: got %v, want %s", c.subject, err, c.fault)
+				continue
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.subject, err)
+			continue
+		case c.warning == "" && len(f.Warnings) == 0:
+			continue
+		case len(f.Warnings) != 1 || !strings.Contains(f.Warnings.Error(), c.warning) || c.warning == "":
+			t.Errorf("%s: warnings %v, want %q", c.subject, f.Warnings, c.warning)
+			continue
+		}
+		words := fmt.Sprint(err)
+		if err == nil {
+			words = f.Warnings.Error()
+		}
+		if m := mend.FindStringSubmatch(words); c.whole != "" {
+			if mended, err := parse(m[1]); err != nil || mended.Subject != c.whole || len(mended.Warnings) > 0 {
+				t.Errorf("%s: written as %s it is %+v, %v", c.subject, m[1], mended, err)
+			}
+		}
+	}
+	_, err := Parse("c.yaml", []byte("name: weekly #12\nfrom: a@example.com\nsubject: s\nrecipients: r\ntext: t\nheaders:\n  X-A: b #c\nsmtp: {host: h}\n"), func(string) (string, bool) { return "", false })
+	for _, want := range []string{`c.yaml:1:7: name: "weekly" ends before the #`, `c.yaml:7:8: headers.X-A: "b" ends before the #`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

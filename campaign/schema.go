@@ -28,11 +28,11 @@ type key struct {
 func (p *parser) schema() []key {
 	f := p.file
 	return []key{
-		{name: "name", example: "name: spring-sale", read: value(p, &f.Name, parseName)},
+		{name: "name", example: "name: spring-sale", read: uncut(p, value(p, &f.Name, parseName))},
 		{name: "from", example: "from: Example News <news@example.com>", read: value(p, &f.From, parseMailbox)},
 		{name: "reply_to", read: value(p, &f.ReplyTo, parseMailbox)},
 		{name: "return_path", read: value(p, &f.ReturnPath, parseEnvelope)},
-		{name: "subject", example: "subject: Spring is here", read: value(p, &f.Subject, parseText)},
+		{name: "subject", example: "subject: Spring is here", read: uncut(p, value(p, &f.Subject, parseText))},
 		{name: "recipients", example: "recipients: recipients.csv", read: value(p, &f.Recipients, parseText)},
 		{name: "order_by", read: value(p, &f.OrderBy, parseOrder)},
 		{name: "priority", read: value(p, &f.Priority, wholeNumber(-1_000_000, 1_000_000))},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailblast/campaign/finding"
 	"mailblast/campaign/list"
 	"mailblast/cmd/plan"
 )
@@ -64,6 +65,18 @@ func openSuppressions(ctx context.Context, cmd *cobra.Command, path, encoding st
 		opened.Close()
 	}
 	return rows, opened, options.Name, err
+}
+
+// sayWarnings says what may not be as it was meant, before anything is sent. Nothing is refused for it.
+func (a *app) sayWarnings(cmd *cobra.Command, all finding.Findings) {
+	const most = 20
+	for i, f := range all {
+		if i == most {
+			a.say(cmd, "warning: … and %d more", len(all)-most)
+			return
+		}
+		a.say(cmd, "warning: %v", f)
+	}
 }
 
 // sayLeftOut says what was passed over in a list.

@@ -89,6 +89,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if err := p.Compile(rows.Columns()); err != nil {
 		return err
 	}
+	a.sayWarnings(cmd, p.Warnings())
 	if f.sandbox {
 		sandbox, err := p.EnterSandbox(ctx)
 		if err != nil {

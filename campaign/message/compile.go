@@ -54,6 +54,7 @@ type Compiled struct {
 	fields                 []field
 	emptyRow               map[string]string // every field, without a value
 
+	warnings    finding.Findings
 	placeholder string // begins the words that stand for values while HTML becomes text; occurs in no template
 }
 
@@ -109,6 +110,8 @@ func Compile(src Source) (*Compiled, error) {
 	}
 	m.tree = layOut(c.sum()[:32], m.html != nil, inline.attachments, attachments)
 	m.placeholder = "mb" + c.sum()[:12] + "n"
+	c.warnings.Sort()
+	m.warnings = c.warnings
 	return m, nil
 }
 

@@ -19,16 +19,20 @@ func (c *compiler) guess(words string) string {
 			return name
 		}
 	}
-	squashed := squash(words)
-	if squashed == "" {
-		return ""
-	}
-	for _, name := range c.fields {
-		if squash(name) == squashed {
-			return name
+	return c.squashedFields()[squash(words)]
+}
+
+// squashedFields returns the fields by their letters and digits alone.
+func (c *compiler) squashedFields() map[string]string {
+	if c.squashed == nil {
+		c.squashed = map[string]string{}
+		for _, name := range slices.Backward(c.fields) {
+			if word := squash(name); word != "" {
+				c.squashed[word] = name
+			}
 		}
 	}
-	return ""
+	return c.squashed
 }
 
 // guessForeign is guess for the merge tags of other programs, which have names of their own for what every list has.
@@ -44,8 +48,8 @@ func (c *compiler) guessForeign(tag string) string {
 		if !slices.Contains(same, word) {
 			continue
 		}
-		for _, name := range c.fields {
-			if slices.Contains(same, squash(name)) {
+		for _, other := range same {
+			if name := c.squashedFields()[other]; name != "" {
 				return name
 			}
 		}

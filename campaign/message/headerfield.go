@@ -102,6 +102,7 @@ func (c *compiler) compileHeaders(m *Compiled) {
 
 // compileHeader compiles the value of a header field. label is its key in the campaign file.
 func (c *compiler) compileHeader(name, label, value string, fields map[string]string) headerField {
+	c.warnLeftovers(label, value, formatText)
 	trees, ok := c.parse(label, label, c.catchSlips(label, value))
 	if !ok {
 		return headerField{}

@@ -20,7 +20,7 @@ type slipFinder struct {
 	file     string
 	mended   []byte
 	declared map[string]bool // variables, with their $
-	open     []string        // the keywords of the blocks around the action
+	open     openBlocks      // around the action
 	found    bool
 }
 
@@ -31,16 +31,21 @@ func (c *compiler) catchSlips(file, template string) string {
 	}
 	s := &slipFinder{compiler: c, file: file, mended: []byte(template), declared: map[string]bool{}}
 	eachAction(template, func(a action) {
+		if !strings.Contains(a.code, ":=") {
+			return
+		}
 		for _, d := range declaration.FindAllStringSubmatch(a.code, -1) {
 			s.declared[d[1]], s.declared[d[2]] = true, true
 		}
 	})
 	eachAction(template, func(a action) {
-		s.foreignBlock(&a)
-		s.characters(&a)
-		s.operators(&a)
-		s.names(&a)
-		s.follow(a)
+		if !isPlain(a.code) {
+			s.foreignBlock(&a)
+			s.characters(&a)
+			s.operators(&a)
+			s.names(&a)
+		}
+		s.open.follow(a)
 	})
 	if !s.found {
 		return template
@@ -50,6 +55,28 @@ func (c *compiler) catchSlips(file, template string) string {
 }
 
 var declaration = regexp.MustCompile(`(\$[\pL\pN_]+)\s*(?:,\s*(\$[\pL\pN_]+)\s*)?:=`)
+
+// isPlain reports that an action has nothing in it that could be a slip, as most have not: only words, text constants, and the
+// marks of pipelines. What is wrong with its words is found by the checker.
+func isPlain(code string) bool {
+	before := ' '
+	for _, r := range code {
+		switch {
+		case unicode.IsLetter(r) || r == '_':
+			if '0' <= before && before <= '9' || before == '"' || before == '\'' || before == '`' { // perhaps 2nd_name, or Ada's name
+				return false
+			}
+		case '0' <= r && r <= '9':
+			if before == '.' {
+				return false
+			}
+		case strings.IndexRune(" \t\n.|(),\"'`\x00", r) < 0:
+			return false
+		}
+		before = r
+	}
+	return true
+}
 
 // report reports a slip at an octet of the action's code.
 func (s *slipFinder) report(a *action, at int, message, hint string) {
@@ -90,7 +117,7 @@ func (s *slipFinder) foreignBlock(a *action) {
 	hint := blocks[mark]
 	word := strings.Trim(a.code[at+1:], " \t\n{}&")
 	if name := s.compiler.guessForeign(word); name != "" && strings.IndexByte("{&@", mark) >= 0 {
-		hint = "write " + s.compiler.write(s.row(), name)
+		hint = "write " + s.compiler.write(s.open.row(), name)
 	} else if strings.HasPrefix(a.code[at:], "/*") {
 		hint = "a comment has no space behind the braces: {{/* … */}}"
 	}
@@ -197,7 +224,7 @@ func (s *slipFinder) operators(a *action) {
 }
 
 var (
-	keyword  = regexp.MustCompile(`^\s*((?:else\s+)?(?:if|with|range)|else|end|block|define|template|break|continue)\b`)
+	keyword  = regexp.MustCompile(`^\s*(?:(?:else\s+)?(?:if|with|range)|else|end|block|define|template|break|continue)\b`)
 	variable = regexp.MustCompile(`\$[\pL_][\pL\pN_]*`)
 	// hyphened matches words that a hyphen joins, which a template takes for a name and a negative number.
 	hyphened = regexp.MustCompile(`[.$]*[\pL_][\pL\pN\pM_]*(?:-[\pL\pN\pM_]+)+`)
@@ -286,25 +313,26 @@ func hide(written string) string {
 // field reports something that stands for a field, and puts the dot in its place.
 func (s *slipFinder) field(a *action, from, to int, name string) {
 	written := a.code[from:to]
-	s.report(a, from, fmt.Sprintf("%q is no field", written), mendField(written, s.compiler.write(s.row(), name)))
+	s.report(a, from, fmt.Sprintf("%q is no field", written), mendField(written, s.compiler.write(s.open.row(), name)))
 	s.replace(a, from, to, ".")
 }
 
+// openBlocks are the keywords of the blocks around a place in a template.
+type openBlocks []string
+
 // follow keeps account of the blocks that begin and end.
-func (s *slipFinder) follow(a action) {
-	word := keyword.FindStringSubmatch(a.code)
-	switch {
-	case word == nil:
-	case word[1] == "end":
-		s.open = s.open[:max(0, len(s.open)-1)]
-	case slices.Contains([]string{"if", "with", "range", "block", "define"}, word[1]):
-		s.open = append(s.open, word[1])
+func (o *openBlocks) follow(a action) {
+	switch word := wordAt(strings.TrimLeft(a.code, " \t\n")); word {
+	case "end":
+		*o = (*o)[:max(0, len(*o)-1)]
+	case "if", "with", "range", "block", "define":
+		*o = append(*o, word)
 	}
 }
 
 // row returns how a template reaches the fields of the row in the place at hand.
-func (s *slipFinder) row() string {
-	for _, word := range slices.Backward(s.open) {
+func (o openBlocks) row() string {
+	for _, word := range slices.Backward(o) {
 		switch word {
 		case "with", "range":
 			return "$"

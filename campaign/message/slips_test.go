@@ -109,8 +109,10 @@ func TestSlips(t *testing.T) {
 		{"{{ .2. Straße }}", `".2. Straße" is no field (write {{ .2_straße }})`},
 		{"{{ .2 Straße }}", `".2 Straße" is no field (write {{ .2_straße }})`},
 		{"{{ .Size (m²) }}", `".Size (m²)" is no field (write {{ .size_m² }})`},
+		{"{{ .Ada's Name | upper }}, it's", `newsletter.txt:1:4: ".Ada's Name" is no field (write {{ .ada_s_name }})`},
+		{"{{ .2nd-Name }}{{ 2nd Name }}", `newsletter.txt:1:19: "2nd Name" is no field (fields begin with a dot: {{ .2nd_name }})`},
 		{"{{ .size_m }}", `unknown field "size_m" (did you mean "size_m²"?`},
-		{"{{ .202 }}{{ .year }}", `unknown field "year" (columns: "email", "First Name" as .first_name, "city", "title", "2. Straße" as .2_straße, "Size (m²)" as .size_m², "2026" as index . "2026", "???" as index . "???")`},
+		{"{{ .202 }}{{ .year }}", `unknown field "year" (columns: "email", "First Name" as .first_name, "city", "title", "2. Straße" as .2_straße, "Size (m²)" as .size_m², "2026" as index . "2026", "???" as index . "???", `},
 		{"{{ .zip-code }}", `newsletter.txt:1:4: unknown field "zip-code" (columns: `},
 		{"{{ .size_x² }}", `unknown field "size_x²" (did you mean "size_m²"?`},
 		{`{{ .city "x" }}`, `.city is no function, and takes nothing (a function comes first`},
@@ -136,7 +138,7 @@ func TestSlips(t *testing.T) {
 		{`{{ if .city = "Rome" }}x{{ end }}`, `newsletter.txt:1:13: = compares nothing`},
 		{`{{ .city | default: "Rome" }}`, `newsletter.txt:1:19: a colon stands inside an action`},
 	} {
-		_, err := Compile(oneLine(c.template, "First Name", "city", "title", "2. Straße", "Size (m²)", "2026", "???"))
+		_, err := Compile(oneLine(c.template, "First Name", "city", "title", "2. Straße", "Size (m²)", "2026", "???", "Ada's Name", "2nd Name"))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\ngot  %v\nwant %s", c.template, err, c.want)
 		}

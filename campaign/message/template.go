@@ -45,7 +45,9 @@ type compiler struct {
 	columns  string                               // the columns of the list, for hints
 	written  string                               // the same, with the way in which a template takes those whose name cannot follow a dot
 	escapers []func(value string) (string, error) // of the actions in the HTML, by the number in their call
+	squashed map[string]string                    // see squashedFields
 	slipped  map[string]bool                      // the templates, by their names in findings, in whose actions slips were reported
+	warnings finding.Findings
 	findings finding.Findings
 }
 
@@ -187,6 +189,7 @@ func (c *compiler) loadTemplate(set *templateSet, name, file string, format form
 	if !ok {
 		return
 	}
+	c.warnLeftovers(file, text, format)
 	text = c.catchSlips(file, text)
 	written, ok := c.parse(name, file, text)
 	if !ok {

@@ -14,9 +14,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mailblast/campaign"
+	"mailblast/campaign/finding"
 	"mailblast/campaign/message"
 	"mailblast/sender"
 	"mailblast/sender/reply"
@@ -90,6 +92,15 @@ func (p *Plan) Recompile(ctx context.Context, q store.Catalog) error {
 		return err
 	}
 	return p.Compile(c.Columns)
+}
+
+// Warnings are what may not be as the author meant it, in the campaign file and, once the message is compiled, in the templates.
+func (p *Plan) Warnings() finding.Findings {
+	all := slices.Clone(p.File.Warnings)
+	if p.message != nil {
+		all = append(all, p.message.Warnings()...)
+	}
+	return all
 }
 
 // read returns a file that the campaign file names.
