@@ -161,7 +161,7 @@ var meanings = []struct {
 	{550, "5.7.1 RESOLVER.RST.AuthRequired; the list wants authentication", Rejected},
 	{550, "5.7.133 The group takes mail only from its own organization", Rejected},
 	{554, "5.4.6 Mail loop: too many hops", Rejected},
-	{550, "5.7.1 <mail.example.com>: Helo command rejected: Host not found", Rejected},
+	{550, "5.7.1 <mail.example.com>: Helo command rejected: Host not found", AuthOrConfig},
 	{550, "5.7.1 Client host rejected: cannot find your hostname", Rejected},
 	{554, "Transaction failed", Rejected},
 	{550, "", Rejected},
@@ -184,7 +184,7 @@ var meanings = []struct {
 	{550, "Your account produces too many hard bounces of unknown users", Rejected},
 	{554, "5.5.1 No valid recipients", Rejected},
 	{550, "5.7.1 Recipient mailbox accepts only mail from its contacts", Rejected},
-	{550, "Invalid HELO name", Rejected},
+	{550, "Invalid HELO name", AuthOrConfig},
 	{550, "The hostname of your mail server does not exist in DNS", Rejected},
 	{550, "5.1.1 Refused by the policy of the recipient", Rejected},
 	{502, "5.5.1 Unknown command", Rejected},
@@ -259,7 +259,7 @@ var meanings = []struct {
 	{451, "The relay host is not responding", Transient},
 	{450, "4.7.1 Recipients that are inactive after complaints", Transient},
 	{550, "5.7.134 You are not authenticated for this mailbox", Rejected},
-	{551, "Parent account not available", Rejected},
+	{551, "Parent account not available", AuthOrConfig},
 	{550, "No user bob@example.org here (#5.1.5)", HardBounce},
 	{550, "<bob@example.org>: not currently taking mail, due to inactivity", HardBounce},
 	{550, "There are no users named so here", HardBounce},
@@ -438,12 +438,20 @@ func TestWords(t *testing.T) {
 		{"Over-quota user_unknown e-mail", "over quota user unknown email", ""},
 		{"rejected.See below", "rejected . see below", ""},
 		{"RESOLVER.ADR.InvalidInSystem; not there", "resolver adr invalidinsystem . not there", ""},
-		{"Boîte pleine, code d'accès", "boite pleine code d acces", ""},
+		{"Boîte pleine, code d'accès", "mailbox full code d access", ""},
 		{"in 15 seconds, ID 7f3b2c at 192.0.2.1 12345", "in 15 seconds id # at # #", ""},
 		{"5.7.1 twice 5.1.1", "twice", "5.7.1"},
 		{"... Addressee unknown, relay=[192.0.2.1]", "addressee unknown # #", ""},
 		{`<"a b"@example.com> unknown`, "@ unknown", ""},
-		{"почта переполнена", "почта переполнена", ""},
+		{"почта переполнена", "mail full", ""},
+		{"L'utente non è presente", "l user not found", ""},
+		{"n'existe pas; Boîte aux lettres pleine", "n not exist . mailbox full", ""},
+		{"Die Empfängeradresse wurde nicht gefunden, Empfaenger unbekannt", "die address wurde not found recipient unknown", ""},
+		{"Нет такого пользователя. Почтовый ящик отключён", "no such user . mailbox disabled", ""},
+		{"用户不存在。", "user not exist .", ""},
+		{"サーバー: 宛先のユーザーが見つかりません", "server recipient の user か not found", ""},
+		{"exeeded the qouta, recipent adress unkown", "exceeded the quota recipient address unknown", ""},
+		{"exiting addresses, accounts, a quote reused", "exiting addresses accounts a quote reused", ""},
 		{"", "", ""},
 		{"...", "", ""},
 		{"\xff\xfe<@", "@", ""},
@@ -451,6 +459,23 @@ func TestWords(t *testing.T) {
 		got, status := words(c.text)
 		if got != c.want || status != c.status {
 			t.Errorf("%q: %q, %q, want %q, %q", c.text, got, status, c.want, c.status)
+		}
+	}
+}
+
+// No word of another language stands for two things.
+func TestDictionary(t *testing.T) {
+	seen := map[string]string{}
+	for line := range strings.Lines(strings.TrimSpace(dictionary)) {
+		english, foreign, ok := strings.Cut(line, ": ")
+		if !ok {
+			t.Errorf("%q: no colon", line)
+		}
+		for _, word := range strings.Fields(foreign) {
+			if other, ok := seen[unaccent(word)]; ok {
+				t.Errorf("%s is %s and %s", word, other, english)
+			}
+			seen[unaccent(word)] = english
 		}
 	}
 }

@@ -19,13 +19,20 @@ const maxText = 2 << 10
 //	hosts, IP addresses, URLs, ids   #  (and numbers of more than three digits)
 //	enhanced status codes            nothing; the first is returned, as some servers write it inside the text
 //
+// Words of other languages become English (languages.go), misspelt ones what they are meant to be (spelling.go).
+//
 // "<Bob@Example.com>: mailbox isn't found at mx1.example.com (#5.1.1)" becomes "@ mailbox is not found at #" and "5.1.1".
 func words(text string) (words, status string) {
 	if len(text) > maxText {
 		text = text[:maxText]
 	}
-	w := wordWriter{out: make([]byte, 0, len(text)+len(text)/4)}
+	glossary := inEnglish()
+	spread := unspaced(text)
 	text = unaccent(text)
+	if spread {
+		text = glossary.phrases.Replace(text)
+	}
+	w := wordWriter{out: make([]byte, 0, len(text)+len(text)/4), glossary: glossary}
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
 		case c == '<':
@@ -64,7 +71,7 @@ func unaccent(s string) string {
 	s = strings.ToLower(s)
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
-			s = strings.ReplaceAll(strings.ToValidUTF8(s, " "), "’", "'")
+			s = letters.Replace(strings.ToValidUTF8(s, " "))
 			return strings.Map(func(r rune) rune {
 				if unicode.Is(unicode.Mn, r) {
 					return -1
@@ -79,6 +86,9 @@ func unaccent(s string) string {
 	return s
 }
 
+// letters are those that no accent can be taken off, and the punctuation that says something.
+var letters = strings.NewReplacer("’", "'", "ß", "ss", "ł", "l", "ø", "o", "đ", "d", "ı", "i", "æ", "ae", "œ", "oe", "。", ".", "!", ".", ";", ".")
+
 // isWordByte reports whether c can be inside a word, an address, a host name or an id.
 func isWordByte(c byte) bool {
 	switch c {
@@ -90,24 +100,60 @@ func isWordByte(c byte) bool {
 
 // A wordWriter collects the words.
 type wordWriter struct {
-	out    []byte
-	status string
+	out      []byte
+	status   string
+	glossary *glossary
+	leads    []lead // the words just before, as they were said, when others may follow that are looked up with them
+	phrase   []byte // for looking up
+}
+
+// A lead is a word, and where in out it was written.
+type lead struct {
+	said string
+	at   int
 }
 
 func (w *wordWriter) word(s string) {
 	if s == "" {
 		return
 	}
-	if len(w.out) > 0 && w.out[len(w.out)-1] != ' ' {
+	at, english := w.english(s)
+	w.out = w.out[:at]
+	if at > 0 && w.out[at-1] != ' ' {
 		w.out = append(w.out, ' ')
 	}
-	if long, ok := contractions[s]; ok {
-		s = long
+	w.out = append(w.out, english...)
+	if !w.glossary.leads[s] {
+		w.leads = w.leads[:0]
+		return
 	}
-	w.out = append(w.out, s...)
+	w.leads = append(w.leads, lead{s, at})
+}
+
+// english returns what to write for a word, and where: from the first of the words that it belongs to.
+func (w *wordWriter) english(s string) (at int, english string) {
+	for i := range w.leads {
+		w.phrase = w.phrase[:0]
+		for _, l := range w.leads[i:] {
+			w.phrase = append(append(w.phrase, l.said...), ' ')
+		}
+		last := len(w.phrase)
+		w.phrase = append(w.phrase, s...)
+		if english, ok := w.glossary.find(string(w.phrase), last); ok {
+			return w.leads[i].at, english
+		}
+	}
+	if english, ok := contractions[s]; ok {
+		return len(w.out), english
+	}
+	if english, ok := w.glossary.find(s, 0); ok {
+		return len(w.out), english
+	}
+	return len(w.out), spelled(s)
 }
 
 func (w *wordWriter) stop() {
+	w.leads = w.leads[:0]
 	if n := len(w.out); n > 0 && w.out[n-1] != '.' {
 		w.out = append(w.out, " ."...)
 	}
@@ -177,9 +223,9 @@ func (w *wordWriter) pieces(s string) {
 			s = "email" + s[end+len("-mail"):]
 			continue
 		}
-		if len(piece) > 2 && piece[1] == '\'' { // d'authentification, l'adresse
-			w.word(piece[:1])
-			piece = piece[2:]
+		if article, noun, ok := strings.Cut(piece, "'"); ok && len(noun) > 3 { // d'authentification, dell'utente, qu'une
+			w.word(article)
+			piece = noun
 		}
 		if strings.IndexByte(piece, '\'') >= 0 {
 			piece = strings.ReplaceAll(piece, "'", "")
