@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 )
 
-// attachedSize is how large the attachment is, in octets; in the message it is a third larger.
+// attachedSize is the size of the attachment, in octets; in the message it takes a third more.
 const attachedSize = 1_000_000
 
-// attachment is the table of messages that are the same for everybody but for a few lines.
+// attachment prints the table of messages that are the same for everybody but for a few lines.
 func (b *bench) attachment(ctx context.Context, n int) error {
 	dir := filepath.Join(b.dir, "attachment")
 	if err := writeCampaign(dir, variant{attached: noise(attachedSize)}); err != nil {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// htmlSize is what the HTML part has at least, in bytes.
+// htmlSize is the least size of the HTML part, in octets.
 const htmlSize = 10 << 10
 
 const campaignFile = `name: bench
@@ -36,7 +36,7 @@ there is news from {{ .city }}. Read it at https://shop.example.com/?c={{ .code 
 and tell us what you think: just answer this message.
 `
 
-// Some messages need an encoding for these and some do not, as in life.
+// Some of these need an encoding and some do not, as in life.
 var (
 	firstNames = []string{"Ada", "Grace", "Zoë", "José", "Björn", "Linus", "Margaret"}
 	cities     = []string{"London", "Wien", "Göteborg", "Paris"}
@@ -66,7 +66,7 @@ func newsletter() string {
 	return b.String()
 }
 
-// noise is so many octets.
+// noise returns so many octets that compress badly.
 func noise(size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{}).Read(b)

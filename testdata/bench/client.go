@@ -18,7 +18,7 @@ import (
 // clients run in a process of their own, which is this program with one of these names as its first argument; then come
 // ADDRESS MESSAGES CONNECTIONS FOLDER, where the folder holds the campaign.
 var clients = map[string]func(args []string) error{
-	"client-bare": bareClient, "client-bare-tls": bareTLSClient, "client-pushing": pushingClient, "client-simple-mail": simpleMailClient,
+	"client-bare": bareClient, "client-bare-tls": bareTLSClient, "client-chunking": chunkingClient, "client-simple-mail": simpleMailClient,
 }
 
 // each runs work for each connection, at the same time; take gives out the numbers of the messages until there are no
@@ -44,7 +44,7 @@ func each(args []string, work func(take func() (i int, more bool)) error) error 
 	return errors.Join(errs...)
 }
 
-// bareClient is the bound of what a client can do over these connections: one message, made beforehand, sent again and
+// bareClient is the bound of what a client can do over these connections: it sends one message, made beforehand, again and
 // again; the end of each and the envelope of the next are one write (RFC 2920 section 3.1).
 func bareClient(args []string) error {
 	return bare(args, func(conn net.Conn, _ *bufio.Reader) (net.Conn, error) { return conn, nil })
@@ -57,7 +57,7 @@ func bareTLSClient(args []string) error {
 	})
 }
 
-// bare is the loop of the bare clients; secure makes a connection, on which EHLO was said, what the messages go over.
+// bare is the loop of the bare clients. secure gets a connection on which EHLO was said, and returns what to send over.
 func bare(args []string, secure func(net.Conn, *bufio.Reader) (net.Conn, error)) error {
 	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
 	if err != nil {
@@ -114,8 +114,8 @@ func hello(addr string) (net.Conn, *bufio.Reader, error) {
 	return conn, in, nil
 }
 
-// pushingClient is the same bound with CHUNKING: pipelineDepth messages are under way on each connection.
-func pushingClient(args []string) error {
+// chunkingClient is the same bound with CHUNKING: pipelineDepth messages are under way on each connection.
+func chunkingClient(args []string) error {
 	message, err := os.ReadFile(filepath.Join(args[3], "message.eml"))
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// compare is the table of senders. Each is compared with mailblast over the same kind of server.
+// compare prints the table of senders. Each is compared with mailblast over the same kind of server.
 func (b *bench) compare(ctx context.Context) error {
 	senders, err := b.compared()
 	if err != nil {
@@ -47,7 +47,7 @@ func (b *bench) compare(ctx context.Context) error {
 	return nil
 }
 
-// compared are all senders of the table; mailblast is the first of those that share a kind of server.
+// compared returns the senders of the table; mailblast is the first of those that share a kind of server.
 func (b *bench) compared() ([]sender, error) {
 	all := b.usual()
 	if path := postfix("smtp-source"); path != "" {
@@ -92,8 +92,8 @@ func (b *bench) send(ctx context.Context, s sender, n int, rtt time.Duration, en
 }
 
 // rounds lets the senders take turns, in every second round backwards, so that nobody always comes behind the same one.
-// The costs are by sender, then by round; one that fails is noted and has none, but without those of mailblast there is
-// nothing to compare.
+// It returns the costs by sender, then by round. A sender that fails is noted and has none; if mailblast does, rounds
+// ends with its error.
 func (b *bench) rounds(ctx context.Context, senders []sender, n func(sender) int, rtt time.Duration) ([][]cost, error) {
 	costs := make([][]cost, len(senders))
 	failed := make([]bool, len(senders))
@@ -122,7 +122,7 @@ func (b *bench) rounds(ctx context.Context, senders []sender, n func(sender) int
 	return costs, nil
 }
 
-// ratio is the median of a figure of a's by that of b's, round by round.
+// ratio returns the median of a figure of a by that of b, round by round.
 func ratio(a, b []cost, of func(cost) float64) float64 {
 	values := make([]float64, len(a))
 	for i := range a {

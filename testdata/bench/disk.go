@@ -14,7 +14,7 @@ import (
 //go:embed child/slowfsync.c
 var slowFsync []byte
 
-// slowDisk is the table of fsyncs.
+// slowDisk prints the table of fsyncs.
 func (b *bench) slowDisk(ctx context.Context, slow time.Duration) error {
 	source, library, counter := filepath.Join(b.dir, "slowfsync.c"), filepath.Join(b.dir, "slowfsync.so"), filepath.Join(b.dir, "fsyncs")
 	if err := os.WriteFile(source, slowFsync, 0o644); err != nil {

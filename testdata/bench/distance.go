@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// distance is the table of round trips.
+// distance prints the table of round trips.
 func (b *bench) distance(ctx context.Context, rtt time.Duration) error {
 	const span = 5 * time.Second // of a run
 	senders := b.usual()
 	chunking := len(senders) // mailblast with several messages under way
-	senders = append(senders, b.pair(relay{chunking: true}, b.dir, "client-pushing")...)
+	senders = append(senders, b.pair(relay{chunking: true}, b.dir, "client-chunking")...)
 	n := func(s sender) int {
 		return max(20*b.conns, min(b.n, int(float64(b.conns)*span.Seconds()/(s.trips*rtt.Seconds()))))
 	}
@@ -42,7 +42,7 @@ func (b *bench) distance(ctx context.Context, rtt time.Duration) error {
 	return nil
 }
 
-// scale is the table of connections by distance. A cell is one process that sends for a bounded time.
+// scale prints the table of connections by distance. A cell is one process that sends for a bounded time.
 func (b *bench) scale(ctx context.Context) error {
 	distances := []time.Duration{0, 5 * time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond}
 	t := table{title: "Scale: messages/s of mailblast by round-trip time; a cell is one run of at most 2.5 s, connecting included", columns: []string{"connections"}}

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// options are what is measured, besides senders and lists.
+// options say what is measured.
 type options struct {
-	skip       bool // the senders and the lists
+	skip       bool // do not measure the senders and the lists
 	rows       []int
 	load       []int
 	rtt        time.Duration

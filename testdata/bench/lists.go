@@ -28,7 +28,7 @@ func (b *bench) loadGoal(rows int, costs []cost) (seconds float64, goal string) 
 	return seconds, goal
 }
 
-// loads is the table of loading by itself.
+// loads prints the table of loading by itself.
 func (b *bench) loads(ctx context.Context, rows []int) error {
 	costs := make([][]cost, len(rows))
 	for range b.runs {
@@ -66,7 +66,7 @@ func (b *bench) load(ctx context.Context, j job) (cost, error) {
 	return c, nil
 }
 
-// lists is the table of loading and of memory.
+// lists prints the table of loading and of memory.
 func (b *bench) lists(ctx context.Context, rows []int) error {
 	loads, sends := make([][]cost, len(rows)), make([][]cost, len(rows))
 	for range b.runs {
@@ -128,7 +128,7 @@ func (b *bench) loadThenSend(ctx context.Context, rows, conns int, rtt time.Dura
 	return load, send, err
 }
 
-// starts is the table of what a person waits for who looks at a large queue, or goes on with it.
+// starts prints how long a person waits who looks at a large queue, or goes on with it.
 func (b *bench) starts(ctx context.Context, rows int) error {
 	commands := []struct {
 		name string

@@ -104,7 +104,7 @@ func (b *bench) inJob(ctx context.Context, n, conns int, call func(context.Conte
 	return call(ctx, job{n: n, conns: conns, list: list, dir: dir})
 }
 
-// median is that of one figure of the costs.
+// median returns the median of one figure of the costs.
 func median(costs []cost, of func(cost) float64) float64 {
 	values := make([]float64, len(costs))
 	for i, c := range costs {

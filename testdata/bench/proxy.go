@@ -8,7 +8,7 @@ import (
 )
 
 // startProxy stands for distance: what is sent to its address reaches the target half a round-trip time later, and what
-// comes back likewise; as much may be under way as likes to. When both ends of the connections are gone, hangUp
+// comes back likewise; there is no bound on what is under way. When both ends of the connections are gone, hangUp
 // ends it.
 func startProxy(target string, rtt time.Duration) (addr string, hangUp func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ type chunk struct {
 	bytes []byte
 }
 
-// carry brings bytes one way until their end, each as late as every other.
+// carry brings bytes one way until their end, each with the same delay.
 func carry(to *net.TCPConn, from net.Conn, late time.Duration) {
 	way := make(chan chunk, 1024)
 	go func() {
@@ -63,7 +63,7 @@ func carry(to *net.TCPConn, from net.Conn, late time.Duration) {
 		}
 	}()
 	var err error
-	for c := range way { // to its end, for the reader's sake
+	for c := range way { // to its end: the reader must not wait
 		if err == nil {
 			pause(time.Until(c.due))
 			_, err = to.Write(c.bytes)

@@ -25,7 +25,7 @@ type job struct {
 // A sender is a process that does a job.
 type sender struct {
 	name    string
-	share   int     // it gets so small a part of the messages, as it is slow
+	share   int     // 4: it gets a fourth of the messages, as it is slow
 	trips   float64 // round trips a message, roughly: sizes the runs behind the proxy
 	goal    float64 // of mailblast's messages/s by this one's; 0: none
 	cpu     float64 // of mailblast's processor time a message by this one's, at most; 0: there is no goal
@@ -33,7 +33,7 @@ type sender struct {
 	command func(context.Context, job) *exec.Cmd
 }
 
-// usual are those that send to the usual server, as far as they are there; mailblast is the first.
+// usual returns the senders to the usual server that are installed; mailblast is the first.
 func (b *bench) usual() []sender {
 	all := b.pair(relay{}, b.dir, "client-bare")
 	all[1].goal, all[1].cpu = 0.75, 2.3
