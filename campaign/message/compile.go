@@ -6,8 +6,8 @@
 // beforehand (encode.go) and lays out the MIME tree with the attachments (mime.go).
 //
 // Compose fills in one recipient. It executes the templates, most of them as a plain list of texts and fields (linear.go),
-// makes the text part from the HTML if the campaign has none (textpart.go), and writes the header (header.go) and the parts,
-// each in the encoding that it needs.
+// makes the text part from the HTML if the campaign has none (textpart.go), and writes the header fields (headerfield.go,
+// the package header) and the parts, each in the encoding that it needs.
 package message
 
 import (

@@ -131,6 +131,7 @@ func FuzzNames(f *testing.F) {
 	f.Add(strings.Repeat("ö", 300), strings.Repeat("%\"\\;", 100), strings.Repeat("x", 2000), strings.Repeat(" ", 1000))
 	f.Add("\" <eve@example.com>, \"", "../../etc/passwd", "<>", ";\r\n")
 	f.Add("", "\r\n", "\r\n", "\r\n")
+	f.Add("a"+strings.Repeat(" ", 1500)+"b", "ü"+strings.Repeat(" ", 1500)+"b", "x"+strings.Repeat(" ", 1500)+"y", "z")
 	f.Fuzz(func(t *testing.T, display, file, subject, value string) {
 		if file == "" || strings.Contains(subject, "{{") || len(display)+len(file)+len(subject)+len(value) > 8<<10 {
 			return

@@ -3,92 +3,34 @@ package message
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	texttemplate "text/template"
 	"text/template/parse"
 
 	"mailblast/campaign"
+	"mailblast/campaign/message/header"
 	"mailblast/campaign/text"
 )
-
-// A syntax is what the value of a header field is made of, and so how it is written.
-type syntax int
-
-const (
-	unstructured  syntax = iota // any text; what is not ASCII becomes encoded-words (RFC 2047)
-	asciiWords                  // words that programs read: only ASCII, never encoded
-	oneMailbox                  // an address, with or without a name (RFC 5322 section 3.4)
-	mailboxes                   // such addresses, with commas between
-	identifiers                 // <left@right>, with spaces between (RFC 5322 section 3.6.4)
-	urls                        // <https://…>, with commas between (RFC 2369 section 2)
-	oneURL                      // <https://…> (RFC 5064 section 2)
-	listID                      // a name and <list.example.com> (RFC 2919 section 3)
-	oneClickValue               // List-Unsubscribe=One-Click (RFC 8058 section 3.1)
-)
-
-// syntaxes are those of the fields that have a grammar, by the name in lower case. All others are unstructured.
-var syntaxes = map[string]syntax{
-	"sender":                      oneMailbox,
-	"author":                      mailboxes, // RFC 9057
-	"disposition-notification-to": mailboxes, // RFC 8098
-	"errors-to":                   mailboxes,
-	"mail-followup-to":            mailboxes,
-	"mail-reply-to":               mailboxes,
-	"return-receipt-to":           mailboxes,
-	"x-confirm-reading-to":        mailboxes,
-
-	"in-reply-to":         identifiers,
-	"original-message-id": identifiers,
-	"references":          identifiers,
-	"supersedes":          identifiers,
-
-	"archived-at":           oneURL,
-	"list-archive":          urls,
-	"list-help":             urls,
-	"list-id":               listID,
-	"list-owner":            urls,
-	"list-post":             urls,
-	"list-subscribe":        urls,
-	"list-unsubscribe":      urls,
-	"list-unsubscribe-post": oneClickValue,
-
-	"auto-submitted":           asciiWords, // RFC 3834
-	"cfbl-address":             asciiWords, // RFC 9477
-	"cfbl-feedback-id":         asciiWords,
-	"expires":                  asciiWords, // RFC 4021
-	"expiry-date":              asciiWords,
-	"feedback-id":              asciiWords,
-	"importance":               asciiWords,
-	"precedence":               asciiWords,
-	"priority":                 asciiWords,
-	"reply-by":                 asciiWords,
-	"sensitivity":              asciiWords,
-	"x-auto-response-suppress": asciiWords,
-	"x-msmail-priority":        asciiWords,
-	"x-priority":               asciiWords,
-}
 
 // A headerField has a value for all recipients (fixed) or a template.
 type headerField struct {
 	name     string
-	syntax   syntax
 	fixed    []byte // the whole field
 	template *texttemplate.Template
 	linear   linear // the same template, if it is linear; else nil
 
 	// Of a field with a grammar:
-	texts map[*byte]bool // the first octets of the template's own texts
-	form  *form          // of a linear template, read once; else nil
+	texts map[*byte]bool // the first octets of the template's own texts; nil for any other field
+	form  *header.Form   // of a linear template, read once; else nil
 	holes []string       // of a linear template, the recipient's field in each hole
 }
 
 // compileHeaders compiles the header fields.
 func (c *compiler) compileHeaders(m *Compiled) {
 	f := c.file
-	m.from = appendMailbox(nil, "From", f.From)
+	m.from = header.AppendMailbox(nil, "From", f.From.Name, f.From.Address.String())
 	if f.ReplyTo != (campaign.Mailbox{}) {
-		m.replyTo = appendMailbox(nil, "Reply-To", f.ReplyTo)
+		m.replyTo = header.AppendMailbox(nil, "Reply-To", f.ReplyTo.Name, f.ReplyTo.Address.String())
 	}
 	m.subject = c.compileHeader("Subject", "subject", f.Subject, m.emptyRow)
 	for _, h := range f.Headers {
@@ -110,7 +52,7 @@ func (c *compiler) compileHeader(name, label, value string, fields map[string]st
 	set := newTemplateSet()
 	c.add(set, label, label, trees, trees)
 	c.check(set, label)
-	h := headerField{name: name, syntax: syntaxes[strings.ToLower(name)]}
+	h := headerField{name: name}
 	static := true
 	eachNode(set.trees[label].Root, func(n parse.Node) {
 		static = static && (n.Type() == parse.NodeText || n.Type() == parse.NodeList)
@@ -123,7 +65,7 @@ func (c *compiler) compileHeader(name, label, value string, fields map[string]st
 		return h
 	}
 	h.template, h.linear = c.textTemplate(set, label), set.linearize(label, fields, nil)
-	if h.syntax != unstructured {
+	if header.Structured(name) {
 		h.texts = map[*byte]bool{}
 		set.eachText(func(_ *parse.Tree, node *parse.TextNode) {
 			if len(node.Text) > 0 {
@@ -144,12 +86,12 @@ func (c *compiler) readForm(h *headerField, label string) {
 	for _, s := range h.linear {
 		if s.field != "" {
 			h.holes = append(h.holes, s.field)
-			value.WriteByte(hole)
+			value.WriteByte(header.Hole)
 		}
 		value.WriteString(text.Unbroken(string(s.text)))
 	}
 	var err error
-	if h.form, err = readForm(h.name, h.syntax, value.String()); err != nil {
+	if h.form, err = header.Read(h.name, value.String()); err != nil {
 		c.reportValue(label, err)
 	}
 }
@@ -157,23 +99,23 @@ func (c *compiler) readForm(h *headerField, label string) {
 // reportValue reports what is wrong with the value of a header field.
 func (c *compiler) reportValue(label string, err error) {
 	f := c.file.At(label, label+": "+err.Error())
-	if fault, ok := err.(*valueFault); ok {
-		f = c.file.At(label, label+": "+fault.problem)
-		f.Hint = fault.hint
+	if fault, ok := err.(*header.Fault); ok {
+		f = c.file.At(label, label+": "+fault.Problem)
+		f.Hint = fault.Hint
 	}
 	c.report(f)
 }
 
 // append appends the field with a value that is the same for all recipients.
 func (h *headerField) append(dst []byte, value string) ([]byte, error) {
-	if h.syntax == unstructured {
-		return appendHeader(dst, h.name, value), nil
+	if !header.Structured(h.name) {
+		return header.Append(dst, h.name, value), nil
 	}
-	form, err := readForm(h.name, h.syntax, text.OneLine(value))
+	form, err := header.Read(h.name, text.OneLine(value))
 	if err != nil {
 		return dst, err
 	}
-	return form.append(dst, nil, nil)
+	return form.Append(dst, nil, nil)
 }
 
 // appendField appends a header field of the message for the current row.
@@ -183,16 +125,16 @@ func (c *Composer) appendField(out []byte, h *headerField) ([]byte, error) {
 	}
 	c.value.reset(h.texts)
 	err := c.execute(&c.value, h.template, h.linear)
-	if err == nil && h.syntax == unstructured {
-		return appendHeader(out, h.name, c.value.String()), nil
+	if err == nil && h.texts == nil {
+		return header.Append(out, h.name, c.value.String()), nil
 	}
 	form := h.form
 	if err == nil && form == nil {
-		form, err = readForm(h.name, h.syntax, strings.Trim(c.value.String(), " "))
+		form, err = header.Read(h.name, c.value.String())
 	}
 	start := len(out)
 	if err == nil {
-		out, err = form.append(out, c.value.holes, h.holes)
+		out, err = form.Append(out, c.value.holes, h.holes)
 	}
 	if err != nil {
 		return out, fmt.Errorf("header %s: %w", h.name, err)
@@ -234,19 +176,5 @@ func (v *fieldValue) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	v.holes = append(v.holes, text.Unbroken(string(p)))
-	return len(p), v.WriteByte(hole)
-}
-
-// faultOf returns the error of a value with the fields that it came from.
-func faultOf(err error, from []string) error {
-	var names []string
-	for _, name := range from {
-		if name = "." + name; !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w (it comes from %s)", err, strings.Join(names, ", "))
+	return len(p), v.WriteByte(header.Hole)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/mail"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -252,7 +253,7 @@ func FuzzStructured(f *testing.F) {
 		name, city = string(appendClean(nil, name)), string(appendClean(nil, city))
 		_, local := address.Parse(text.Unbroken(city) + "@example.com")
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "header ") || len(name) < 200 && local == nil && checkIdentifier(text.Unbroken(city)+"@example.com") == nil && len(city) < 200 {
+			if !strings.HasPrefix(err.Error(), "header ") || len(name) < 200 && local == nil && !strings.ContainsFunc(city, func(r rune) bool { return r <= ' ' || r > '~' }) && len(city) < 200 {
 				t.Fatalf("%q, %q: %v", name, city, err)
 			}
 			return
@@ -282,10 +283,11 @@ func FuzzStructured(f *testing.F) {
 				}
 			}
 		}
+		query := strings.ReplaceAll(url.QueryEscape(text.Unbroken(name)), "+", "%20")
 		unsubscribe := strings.Fields(header.Get("List-Unsubscribe"))
 		if len(unsubscribe) != 2 || !strings.HasPrefix(unsubscribe[0], "<https://example.com/") ||
-			!strings.HasSuffix(unsubscribe[0], "?n="+percentEncode(text.Unbroken(name), "", false)+">,") ||
-			unsubscribe[1] != "<mailto:u@example.com?subject="+percentEncode(text.Unbroken(name), "", false)+">" {
+			!strings.HasSuffix(unsubscribe[0], "?n="+query+">,") ||
+			unsubscribe[1] != "<mailto:u@example.com?subject="+query+">" {
 			t.Errorf("List-Unsubscribe is %q", unsubscribe)
 		}
 		id, err := (&mime.WordDecoder{}).DecodeHeader(header.Get("List-Id"))
@@ -294,40 +296,6 @@ func FuzzStructured(f *testing.F) {
 		}
 		if bytes.Contains(message, []byte("ZgotmplZ")) && !strings.Contains(name+city, "ZgotmplZ") {
 			t.Error("a value was replaced")
-		}
-	})
-}
-
-// Whatever a campaign file says: a static value gives one field that reads again as the same, or a finding.
-func FuzzStaticStructured(f *testing.F) {
-	for _, seed := range [][2]string{
-		{"Sender", "Café <cafe@example.com>"}, {"Errors-To", `"a, b" <c@d>, e@f`}, {"List-Id", "<a.b>"}, {"References", "<a@b> <c@d>"},
-		{"List-Post", "NO (x (y) \\) ü)"}, {"List-Help", "<https://ü/ö>,<mailto:a@b?c=d>"}, {"Feedback-ID", "a:b"}, {"Sender", "=?utf-8?q?=FF?= <a@b>"}, {"Sender", "\"\\\xff\" <a@b>"},
-	} {
-		f.Add(seed[0], seed[1])
-	}
-	f.Fuzz(func(t *testing.T, name, value string) {
-		syntax, ok := syntaxes[strings.ToLower(name)]
-		if !ok || len(value) > 8<<10 {
-			return
-		}
-		h := headerField{name: name, syntax: syntax}
-		got, err := h.append(nil, value)
-		if err != nil {
-			return
-		}
-		if bytes.Count(got, []byte("\r\n")) != bytes.Count(got, []byte("\r\n "))+1 || !bytes.HasSuffix(got, crlf) {
-			t.Fatalf("%q is not one field", got)
-		}
-		for line := range bytes.SplitSeq(got, crlf) {
-			if len(line) > maxLine || bytes.ContainsAny(line, "\x00\r\n\t\x7f") {
-				t.Fatalf("a line of %q is too long or has control characters", got)
-			}
-		}
-		_, unfolded, _ := strings.Cut(strings.ReplaceAll(string(got), "\r\n", ""), ":")
-		again, err := h.append(nil, unfolded)
-		if err != nil || strings.Join(strings.Fields(string(again)), " ") != strings.Join(strings.Fields(string(got)), " ") {
-			t.Errorf("%q is %q, which is %q (%v)", value, got, again, err)
 		}
 	})
 }

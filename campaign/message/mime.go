@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"mailblast/campaign/finding"
+	"mailblast/campaign/message/header"
 	"mailblast/campaign/text"
 )
 
@@ -74,9 +75,9 @@ func (a attachment) append(dst []byte) []byte {
 	if a.id != "" {
 		disposition = "inline"
 	}
-	dst = appendName(fmt.Appendf(dst, "Content-Type: %s", a.mediaType), a.name)
+	dst = header.AppendName(fmt.Appendf(dst, "Content-Type: %s", a.mediaType), a.name)
 	dst = fmt.Appendf(dst, "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: %s", disposition)
-	dst = append(appendFilename(dst, a.name), crlf...)
+	dst = append(header.AppendFilename(dst, a.name), crlf...)
 	if a.id != "" {
 		dst = fmt.Appendf(dst, "Content-ID: <%s>\r\n", a.id)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"mailblast/campaign"
+	"mailblast/campaign/text"
 )
 
 // A reading is what a mail reader finds in a message.
@@ -144,7 +145,7 @@ func (l *letter) message(t *testing.T) []byte {
 		file := readFile{Name: name, Content: l.files[name]}
 		file.Type, _, _ = strings.Cut(mediaType(name, []byte(file.Content)), ";")
 		file.Method = calendarMethod([]byte(file.Content))
-		if needsRFC2231(name) {
+		if !text.IsASCII(name) {
 			file.TypeName = name
 		}
 		l.readFiles = append(l.readFiles, file)

@@ -43,6 +43,7 @@ var rooms = map[string][]string{
 	"campaign/list/address":      {},
 	"campaign/mail":              {},
 	"campaign/message":           {"campaign", "campaign/finding", "campaign/list", "campaign/list/address", "campaign/message/..."},
+	"campaign/message/header":    {"campaign/list/address"},
 	"campaign/message/markup":    {},
 	"campaign/message/plaintext": {},
 	"campaign/text":              {},

@@ -1,4 +1,4 @@
-package message
+package header
 
 import (
 	"net/netip"
@@ -10,7 +10,7 @@ import (
 	"mailblast/campaign/text"
 )
 
-// A place is where in a URL a hole stands.
+// A place is where in a URL a Hole stands.
 type place int
 
 const (
@@ -20,21 +20,21 @@ const (
 	inMailbox              // in the address of a mailto:
 )
 
-// readURL escapes the template's own text of a URL, and finds the places of its holes.
-func readURL(p pattern) (pattern, []place, error) {
-	var b strings.Builder
-	var places []place
+// readURL escapes the template's own text of a URL and finds the places of its holes. If none of them is in the part that
+// says where the URL leads, that part is checked now, and settled is true: the values cannot make anything wrong.
+func readURL(p pattern) (read pattern, places []place, settled bool, err error) {
+	var out []byte
 	query, mailto := false, false
 	p.each(func(s string, number int) {
 		if number < 0 {
-			b.WriteString(escapeURL(s))
+			out = append(out, escapeURL(s)...)
 			query = query || strings.ContainsAny(s, "?&=#")
 			mailto = mailto || len(places) == 0 && hasScheme(s, "mailto")
 			return
 		}
 		at := inPath
 		switch {
-		case b.Len() == 0:
+		case len(out) == 0:
 			at = inStart
 		case query:
 			at = inQuery
@@ -42,67 +42,69 @@ func readURL(p pattern) (pattern, []place, error) {
 			at = inMailbox
 		}
 		places = append(places, at)
-		b.WriteByte(hole)
+		out = append(out, Hole)
 	})
-	if places[0] != inStart && strings.Contains(p.text, ":") {
-		// The scheme stands in the template, and if there are no holes in the rest of the address, all of it can be checked.
-		head := b.String()[:strings.IndexByte(b.String(), hole)]
-		if scheme, rest, ok := strings.Cut(head, ":"); ok {
-			if err := checkScheme(scheme, rest); err != nil {
-				return p, nil, err
-			}
-		}
+	first := strings.IndexByte(string(out), Hole)
+	head, rest := string(out[:first]), string(out[first:])
+	scheme, address, ok := strings.Cut(head, ":")
+	if !ok {
+		return pattern{head + rest, p.first}, places, false, nil
 	}
-	return pattern{b.String(), p.first}, places, nil
+	if err := checkScheme(scheme, address); err != nil {
+		return p, nil, false, err
+	}
+	if i := strings.IndexAny(strings.TrimPrefix(address, "//"), "/?#"); mailto && strings.Contains(address, "?") || !mailto && i >= 0 {
+		head, err = completeURL(head)
+		settled = true
+	}
+	return pattern{head + rest, p.first}, places, settled, err
 }
 
-// fillURL returns the URL with each value escaped for its place.
-func fillURL(p pattern, places []place, values []string) string {
-	var b strings.Builder
-	p.each(func(s string, number int) {
-		if number >= 0 {
-			s = places[number-p.first].escape(values[number])
+// appendURL appends a URL with each value escaped for its place.
+func appendURL(dst []byte, p pattern, places []place, values []string) []byte {
+	for i := 0; i < len(p.text); {
+		end := strings.IndexByte(p.text[i:], Hole)
+		if end < 0 {
+			return append(dst, p.text[i:]...)
 		}
-		b.WriteString(s)
-	})
-	return b.String()
+		dst = append(dst, p.text[i:i+end]...)
+		dst = places[0].append(dst, values[p.first])
+		p.first, places, i = p.first+1, places[1:], i+end+1
+	}
+	return dst
 }
 
-func (at place) escape(s string) string {
+func (at place) append(dst []byte, s string) []byte {
 	switch at {
 	case inQuery:
-		return percentEncode(s, "", false)
+		return appendPercent(dst, s, "", false)
 	case inMailbox:
-		return percentEncode(strings.TrimSpace(s), "@+", false)
+		return appendPercent(dst, strings.TrimSpace(s), "@+", false)
 	case inStart:
 		s = strings.TrimSpace(s)
 	}
-	return escapeURL(s)
+	return appendPercent(dst, s, urlMarks, true)
 }
 
-// escapeURL percent-encodes what cannot stand in a URL (RFC 3986 section 2) and leaves the rest as it is, escapes included.
-func escapeURL(s string) string { return percentEncode(s, "!#$&'()*+,/:;=?@[]", true) }
+// urlMarks are what RFC 3986 section 2.2 reserves.
+const urlMarks = "!#$&'()*+,/:;=?@[]"
 
-// percentEncode percent-encodes all but the unreserved characters (RFC 3986 section 2.3), those that are kept and, if
+// escapeURL percent-encodes what cannot stand in a URL (RFC 3986 section 2) and leaves the rest as it is, escapes included.
+func escapeURL(s string) string { return string(appendPercent(nil, s, urlMarks, true)) }
+
+// appendPercent percent-encodes all but the unreserved characters (RFC 3986 section 2.3), those that are kept and, if
 // wanted, the escapes that are there already.
-func percentEncode(s, kept string, escapes bool) string {
-	var out []byte
-	written := 0
+func appendPercent(dst []byte, s, kept string, escapes bool) []byte {
 	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0 || strings.IndexByte(kept, c) >= 0 {
-			continue
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0, strings.IndexByte(kept, c) >= 0,
+			escapes && c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			dst = append(dst, c)
+		default:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		}
-		if escapes && c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			continue
-		}
-		out = append(append(out, s[written:i]...), '%', upperHex[c>>4], upperHex[c&15])
-		written = i + 1
 	}
-	if written == 0 {
-		return s
-	}
-	return string(append(out, s[written:]...))
+	return dst
 }
 
 func isHex(c byte) bool {
@@ -120,9 +122,9 @@ func checkScheme(scheme, rest string) error {
 	scheme = strings.ToLower(scheme)
 	switch {
 	case !schemes[scheme]:
-		return &valueFault{problem: text.Quoted(scheme+":") + " does not begin an address that this field can have", hint: "https:// or mailto:"}
+		return &Fault{Problem: text.Quoted(scheme+":") + " does not begin an address that this field can have", Hint: "https:// or mailto:"}
 	case (scheme == "http" || scheme == "https") && !strings.HasPrefix(rest, "//"):
-		return &valueFault{problem: text.Quoted(scheme+":"+rest) + " has no // before its host"}
+		return &Fault{Problem: text.Quoted(scheme+":"+rest) + " has no // before its host"}
 	}
 	return nil
 }
@@ -132,9 +134,9 @@ func completeURL(s string) (string, error) {
 	scheme, rest, ok := strings.Cut(s, ":")
 	switch {
 	case s == "":
-		return "", &valueFault{problem: "has an empty URL"}
+		return "", &Fault{Problem: "has an empty URL"}
 	case !ok || strings.ContainsAny(scheme, "/?#%@"):
-		return "", &valueFault{problem: text.Quoted(s) + " is not a URL", hint: "as in <https://example.com/unsubscribe> or <mailto:leave@example.com>"}
+		return "", &Fault{Problem: text.Quoted(s) + " is not a URL", Hint: "as in <https://example.com/unsubscribe> or <mailto:leave@example.com>"}
 	}
 	if err := checkScheme(scheme, rest); err != nil {
 		return "", err
@@ -155,13 +157,13 @@ func completeURL(s string) (string, error) {
 		}
 		return scheme + "://" + user + host + path, nil
 	case "mailto":
-		to, query, _ := strings.Cut(rest, "?")
+		to, query := rest, ""
+		if i := strings.IndexByte(rest, '?'); i >= 0 {
+			to, query = rest[:i], rest[i:]
+		}
 		mailboxes, err := completeMailboxes(to)
 		if err != nil {
 			return "", err
-		}
-		if len(query) > 0 {
-			query = "?" + query
 		}
 		return scheme + ":" + mailboxes + query, nil
 	}
@@ -170,7 +172,7 @@ func completeURL(s string) (string, error) {
 
 // completeHost checks a host with or without a port.
 func completeHost(s string) (string, error) {
-	no := &valueFault{problem: text.Quoted(s) + " is not the host of a URL"}
+	no := &Fault{Problem: text.Quoted(s) + " is not the host of a URL"}
 	host, port := s, ""
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
 		host, port = s[:i], s[i:]
@@ -209,14 +211,14 @@ func completeMailboxes(s string) (string, error) {
 	for i, escaped := range all {
 		plain, err := url.PathUnescape(escaped)
 		if err != nil {
-			return "", &valueFault{problem: text.Quoted(escaped) + " is not an address"}
+			return "", &Fault{Problem: text.Quoted(escaped) + " is not an address"}
 		}
 		a, err := address.Parse(plain)
 		if err != nil {
 			return "", err
 		}
 		if at := strings.LastIndexByte(plain, '@'); !text.IsASCII(plain[at:]) {
-			all[i] = percentEncode(a.Local, "+", false) + "@" + a.Domain
+			all[i] = string(appendPercent(nil, a.Local, "+", false)) + "@" + a.Domain
 		}
 	}
 	return strings.Join(all, ","), nil

@@ -1,4 +1,4 @@
-package message
+package header
 
 import (
 	"bytes"
@@ -8,12 +8,10 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"mailblast/campaign"
-	"mailblast/campaign/list/address"
 	"mailblast/campaign/text"
 )
 
-func TestAppendHeader(t *testing.T) {
+func TestAppend(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"Subject", "Hello", "Subject: Hello\r\n"},
 		{"Subject", "", "Subject:\r\n"},
@@ -32,14 +30,13 @@ func TestAppendHeader(t *testing.T) {
 		{"S", strings.Repeat("x", 70) + "  " + strings.Repeat("y", 10), "S: " + strings.Repeat("x", 70) + "\r\n  " + strings.Repeat("y", 10) + "\r\n"},
 		{strings.Repeat("N", 70), "ü", strings.Repeat("N", 70) + ":\r\n =?utf-8?b?w7w=?=\r\n"},
 	} {
-		if got := string(appendHeader(nil, c.name, c.value)); got != c.want {
+		if got := string(Append(nil, c.name, c.value)); got != c.want {
 			t.Errorf("%s: %q:\ngot  %q\nwant %q", c.name, c.value, got, c.want)
 		}
 	}
 }
 
 func TestAppendMailbox(t *testing.T) {
-	from := address.Address{Local: "a", Domain: "example.com"}
 	for _, c := range []struct{ name, want string }{
 		{"", "From: a@example.com\r\n"},
 		{"Ada Lovelace", "From: Ada Lovelace <a@example.com>\r\n"},
@@ -50,9 +47,11 @@ func TestAppendMailbox(t *testing.T) {
 		{"a\r\nBcc: b", "From: \"a  Bcc: b\" <a@example.com>\r\n"},
 		{strings.Repeat("ab ", 20) + "c", "From: " + strings.Repeat("ab ", 20) + "c\r\n <a@example.com>\r\n"},
 		{strings.Repeat("ab, ", 20) + "c", `From: "` + strings.TrimSuffix(strings.Repeat("ab, ", 18), " ") + "\r\n" + strings.Repeat(" ab,", 2) + ` c" <a@example.com>` + "\r\n"},
+		{"a" + strings.Repeat(" ", 1000) + "b", "From: =?utf-8?q?a" + strings.Repeat("_", 59) + "?=\r\n" + strings.Repeat(" =?utf-8?q?"+strings.Repeat("_", 63)+"?=\r\n", 14) + " =?utf-8?q?" + strings.Repeat("_", 59) + "b?=\r\n <a@example.com>\r\n"},
+		{"Zoë " + strings.Repeat("of the Garden ", 5) + "of Zoë", "From: =?utf-8?q?Zo=C3=AB?= " + strings.Repeat("of the Garden ", 3) + "of the\r\n Garden of the Garden of =?utf-8?q?Zo=C3=AB?= <a@example.com>\r\n"},
 		{strings.Repeat("x", 900), "From: " + strings.Repeat("x", 900) + "\r\n <a@example.com>\r\n"},
 	} {
-		got := string(appendMailbox(nil, "From", campaign.Mailbox{Name: c.name, Address: from}))
+		got := string(AppendMailbox(nil, "From", c.name, "a@example.com"))
 		if got != c.want {
 			t.Errorf("%q:\ngot  %q\nwant %q", c.name, got, c.want)
 		}
@@ -76,9 +75,9 @@ func FuzzHeader(f *testing.F) {
 		if name == "" || len(name) > 76 || strings.ContainsFunc(name, func(r rune) bool { return r < 33 || r > 126 || r == ':' }) {
 			name = "Subject"
 		}
-		got := appendHeader(nil, name, value)
-		lines := bytes.Split(bytes.TrimSuffix(got, crlf), crlf)
-		if !bytes.HasSuffix(got, crlf) || bytes.ContainsAny(bytes.Join(lines, nil), "\r\n") {
+		got := Append(nil, name, value)
+		lines := bytes.Split(bytes.TrimSuffix(got, []byte(crlf)), []byte(crlf))
+		if !bytes.HasSuffix(got, []byte(crlf)) || bytes.ContainsAny(bytes.Join(lines, nil), "\r\n") {
 			t.Fatalf("not in lines that end with CRLF: %q", got)
 		}
 		for i, line := range lines {

@@ -1,4 +1,4 @@
-package message
+package header
 
 import (
 	"mime"
@@ -9,34 +9,34 @@ import (
 	"mailblast/campaign/text"
 )
 
-// hole stands in the value of a header field for a text that comes from the recipient's row. It occurs in no UTF-8.
-const hole = 0xff
+// Hole stands in the value of a header field for a text that comes from the recipient's row. It occurs in no UTF-8.
+const Hole = 0xff
 
 // A pattern is a text with holes.
 type pattern struct {
 	text  string
-	first int // the number of its first hole
+	first int // the number of its first Hole
 }
 
-// isHole reports whether the pattern is a hole and nothing else.
-func (p pattern) isHole() bool { return len(p.text) == 1 && p.text[0] == hole }
+// isHole reports whether the pattern is a Hole and nothing else.
+func (p pattern) isHole() bool { return len(p.text) == 1 && p.text[0] == Hole }
 
 // count returns the number of holes.
 func (p pattern) count() int {
 	n := 0
 	for i := range len(p.text) {
-		if p.text[i] == hole {
+		if p.text[i] == Hole {
 			n++
 		}
 	}
 	return n
 }
 
-// each calls f with the texts and the holes of the pattern, in order. Of a hole f gets the number.
-func (p pattern) each(f func(s string, hole int)) {
+// each calls f with the texts and the holes of the pattern, in order. Of a Hole f gets the number.
+func (p pattern) each(f func(s string, Hole int)) {
 	number, rest := p.first, p.text
 	for {
-		i := strings.IndexByte(rest, hole)
+		i := strings.IndexByte(rest, Hole)
 		if i < 0 {
 			f(rest, -1)
 			return
@@ -53,24 +53,24 @@ func (p pattern) fill(values []string) string {
 		return p.text
 	}
 	var b strings.Builder
-	p.each(func(s string, hole int) {
-		if hole >= 0 {
-			s = values[hole]
+	p.each(func(s string, Hole int) {
+		if Hole >= 0 {
+			s = values[Hole]
 		}
 		b.WriteString(s)
 	})
 	return b.String()
 }
 
-// A valueFault says what is wrong with the value of a header field, worded as the rest of a sentence that begins with the
+// A Fault says what is wrong with the value of a header field, worded as the rest of a sentence that begins with the
 // name of the field.
-type valueFault struct{ problem, hint string }
+type Fault struct{ Problem, Hint string }
 
-func (f *valueFault) Error() string {
-	if f.hint != "" {
-		return f.problem + " (" + f.hint + ")"
+func (f *Fault) Error() string {
+	if f.Hint != "" {
+		return f.Problem + " (" + f.Hint + ")"
 	}
-	return f.problem
+	return f.Problem
 }
 
 // An item is one mailbox, one URL or one identifier of a header field.
@@ -81,6 +81,7 @@ type item struct {
 	bracketed bool
 	inside    pattern // between the angle brackets
 	places    []place // of the holes in a URL
+	settled   bool    // of a URL with holes: no value can make it wrong
 	ready     string  // of an item whose address has no holes: the address
 	comment   pattern
 	commented bool
@@ -133,7 +134,7 @@ func (s *itemScanner) finish() error {
 	case it.bracketed || it.outside.text != "":
 		s.items = append(s.items, *it)
 	case it.commented:
-		return &valueFault{problem: "has a comment without anything before it"}
+		return &Fault{Problem: "has a comment without anything before it"}
 	}
 	s.item = item{outside: pattern{first: s.holes}, phrase: pattern{first: s.holes}}
 	s.outside, s.phrase = s.outside[:0], s.phrase[:0]
@@ -144,7 +145,7 @@ func (s *itemScanner) finish() error {
 func (s *itemScanner) brackets() error {
 	if s.item.bracketed {
 		if s.syntax != identifiers {
-			return &valueFault{problem: "has two pairs of < and > side by side", hint: "a comma stands between two"}
+			return &Fault{Problem: "has two pairs of < and > side by side", Hint: "a comma stands between two"}
 		}
 		if err := s.finish(); err != nil {
 			return err
@@ -152,7 +153,7 @@ func (s *itemScanner) brackets() error {
 	}
 	end := strings.IndexByte(s.rest, '>')
 	if end < 0 || strings.IndexByte(s.rest[1:end], '<') >= 0 {
-		return &valueFault{problem: "has a < without its >"}
+		return &Fault{Problem: "has a < without its >"}
 	}
 	s.item.bracketed = true
 	s.item.inside = pattern{strings.Trim(s.rest[1:end], " "), s.holes}
@@ -172,25 +173,25 @@ func (s *itemScanner) quotes() error {
 			s.outside = append(s.outside, s.rest[:i+1]...)
 			s.rest = s.rest[i+1:]
 			return nil
-		case hole:
+		case Hole:
 			s.holes++
 		case '\\':
 			if i++; i == len(s.rest) {
 				continue
 			}
-			if s.rest[i] == hole {
+			if s.rest[i] == Hole {
 				s.holes++
 			}
 		}
 		s.phrase = append(s.phrase, s.rest[i])
 	}
-	return &valueFault{problem: "has a quotation mark without its second one"}
+	return &Fault{Problem: "has a quotation mark without its second one"}
 }
 
 // parentheses reads a comment, which may hold others.
 func (s *itemScanner) parentheses() error {
 	if s.item.commented {
-		return &valueFault{problem: "has two comments side by side"}
+		return &Fault{Problem: "has two comments side by side"}
 	}
 	var content []byte
 	s.item.commented, s.item.comment.first = true, s.holes
@@ -209,19 +210,19 @@ func (s *itemScanner) parentheses() error {
 				i++
 			}
 		}
-		if s.rest[i] == hole {
+		if s.rest[i] == Hole {
 			s.holes++
 		}
 		content = append(content, s.rest[i])
 	}
-	return &valueFault{problem: "has a ( without its )"}
+	return &Fault{Problem: "has a ( without its )"}
 }
 
 // plain reads one octet outside of everything.
 func (s *itemScanner) plain() error {
 	c := s.rest[0]
 	if c == '>' {
-		return &valueFault{problem: "has a > without its <"}
+		return &Fault{Problem: "has a > without its <"}
 	}
 	if c != ' ' {
 		if err := s.notBehind(); err != nil {
@@ -235,7 +236,7 @@ func (s *itemScanner) plain() error {
 		if n := len(s.phrase); n == 0 || s.phrase[n-1] == ' ' {
 			return nil
 		}
-	case c == hole:
+	case c == Hole:
 		s.holes++
 	case c < utf8.RuneSelf && c != '.' && !address.IsAtext(c) && s.item.loose == 0:
 		s.item.loose = c
@@ -247,7 +248,7 @@ func (s *itemScanner) plain() error {
 // notBehind refuses what follows the angle brackets of an item.
 func (s *itemScanner) notBehind() error {
 	if s.item.bracketed || s.item.commented {
-		return &valueFault{problem: "has something behind its > or ) that does not belong there", hint: "a comma stands between two"}
+		return &Fault{Problem: "has something behind its > or ) that does not belong there", Hint: "a comma stands between two"}
 	}
 	return nil
 }
@@ -260,7 +261,7 @@ func (p pattern) decodeWords() pattern {
 	var b strings.Builder
 	p.each(func(s string, number int) {
 		if number >= 0 {
-			b.WriteByte(hole)
+			b.WriteByte(Hole)
 			return
 		}
 		decoder := mime.WordDecoder{}
