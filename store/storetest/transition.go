@@ -28,6 +28,18 @@ func sent(j store.Job) store.Outcome {
 	return store.Outcome{Job: j, State: store.Sent, Code: 250, Status: "2.0.0", Text: "ok", Server: "mx"}
 }
 
+func failed(j store.Job, kind store.Kind) store.Outcome {
+	return store.Outcome{Job: j, State: store.Failed, Kind: kind, Code: 550, Text: "no such user"}
+}
+
+// wantListed says whether the only recipient is on the suppression list.
+func (p *process) wantListed(want bool) {
+	p.t.Helper()
+	if _, listed, err := p.queue.Suppressed(p.t.Context(), "user0@example.com"); listed != want || err != nil {
+		p.t.Errorf("on the list: %v, %v; want %v", listed, err, want)
+	}
+}
+
 // wantKept records begins and outcomes, and says why if not all of the begins are kept that should be.
 func (p *process) wantKept(want int, why string, begin []store.Job, finish ...store.Outcome) {
 	p.t.Helper()
@@ -120,15 +132,6 @@ func testTransitions(t *testing.T, place func(testing.TB) Place) {
 
 // What the suppression list does to a claim, and outcomes to the list.
 func testTransitionsOfTheList(t *testing.T, place func(testing.TB) Place) {
-	listed := func(t *testing.T, p *process, want bool) {
-		t.Helper()
-		if _, listed, err := p.queue.Suppressed(t.Context(), "user0@example.com"); listed != want || err != nil {
-			t.Errorf("on the list: %v, %v; want %v", listed, err, want)
-		}
-	}
-	failed := func(j store.Job, kind store.Kind) store.Outcome {
-		return store.Outcome{Job: j, State: store.Failed, Kind: kind, Code: 550, Text: "no such user"}
-	}
 	tryTransitions(t, place, []transition{
 		{"suppressed while it is sent: too late", func(t *testing.T, p *process, j store.Job) {
 			p.begin(j)
@@ -162,18 +165,18 @@ func testTransitionsOfTheList(t *testing.T, place func(testing.TB) Place) {
 		{"another owner's bounce", func(t *testing.T, p *process, j store.Job) {
 			j.Owner++
 			p.finish(failed(j, store.Bounced))
-			listed(t, p, false)
+			p.wantListed(false)
 		}, store.Counts{Claimed: 1}},
 		{"failed, and confirmed", func(t *testing.T, p *process, j store.Job) {
 			p.finish(failed(j, store.Plain))
-			listed(t, p, false)
+			p.wantListed(false)
 			p.finish(failed(j, store.Confirmed))
-			listed(t, p, true)
+			p.wantListed(true)
 		}, store.Counts{Failed: 1}},
 		{"failed, and revoked", func(t *testing.T, p *process, j store.Job) {
 			p.finish(failed(j, store.Plain))
 			p.finish(store.Outcome{Job: j, State: store.Queued, Kind: store.Revoked, Code: 550, Text: "no such user", Due: time.Now().Add(time.Hour)})
-			listed(t, p, false)
+			p.wantListed(false)
 		}, store.Counts{Queued: 1, Deferred: 1}},
 		{"failed, revoked and claimed", func(t *testing.T, p *process, j store.Job) {
 			p.finish(failed(j, store.Plain))
@@ -194,7 +197,7 @@ func testTransitionsOfTheList(t *testing.T, place func(testing.TB) Place) {
 			p.finish(store.Outcome{Job: j, State: store.Queued, Kind: store.Deferred})
 			p.finish(failed(p.claim(1)[0], store.Plain))
 			p.finish(failed(j, store.Confirmed))
-			listed(t, p, false)
+			p.wantListed(false)
 		}, store.Counts{Failed: 1}},
 	})
 }
