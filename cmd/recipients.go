@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -8,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"mailblast/campaign/finding"
 	"mailblast/campaign/list"
+	"mailblast/campaign/text"
 	"mailblast/cmd/plan"
 )
 
@@ -47,6 +51,44 @@ func openRecipients(ctx context.Context, cmd *cobra.Command, p *plan.Plan, flags
 	return rows, file, err
 }
 
+// listDuplicates prints the rows of a list whose address an earlier row has. Only the list, and the campaign file that names it,
+// are looked at.
+func (a *app) listDuplicates(cmd *cobra.Command, path string, f sendFlags) (err error) {
+	ctx := cmd.Context()
+	defer func() { err = early(ctx, err) }()
+	p, err := plan.Open(path)
+	if err != nil {
+		return err
+	}
+	rows, file, err := openRecipients(ctx, cmd, p, f)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	out := bufio.NewWriter(cmd.OutOrStdout())
+	n := int64(0)
+	bad, err := list.FindDuplicates(ctx, rows, func(d list.Duplicate) error {
+		n++
+		_, err := fmt.Fprintf(out, "%s:%d: %s stands in line %d already\n", text.QuoteControl(rows.Name()), d.Line, text.Visible(d.Address), d.First)
+		return err
+	})
+	if err := cmp.Or(err, out.Flush()); err != nil {
+		return err
+	}
+	switch n {
+	case 0:
+		a.say(cmd, "no address stands in the list twice")
+	case 1:
+		a.say(cmd, "1 row is left out by send, as the first with its address is sent to")
+	default:
+		a.say(cmd, "%s rows are left out by send, as the first with their address is sent to", humanize.Comma(n))
+	}
+	if bad > 0 {
+		a.say(cmd, "rows that cannot be mailed, and were not compared: %s", humanize.Comma(int64(bad)))
+	}
+	return nil
+}
+
 // openSuppressions opens a list of suppressions, and reads its header; name is what it is called. See openList.
 func openSuppressions(ctx context.Context, cmd *cobra.Command, path, encoding string) (rows *list.Suppressions, file io.Closer, name string, err error) {
 	options := list.Options{Name: path, Encoding: encoding}
@@ -80,9 +122,9 @@ func (a *app) sayWarnings(cmd *cobra.Command, all finding.Findings) {
 }
 
 // sayLeftOut says what was passed over in a list.
-func (a *app) sayLeftOut(cmd *cobra.Command, left list.LeftOut) {
-	if words := left.String(); words != "" {
-		a.say(cmd, "left out of the list: %s", words)
+func (a *app) sayLeftOut(cmd *cobra.Command, leftOut string) {
+	if leftOut != "" {
+		a.say(cmd, "left out of the list: %s", leftOut)
 	}
 }
 

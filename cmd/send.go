@@ -18,7 +18,7 @@ type sendFlags struct {
 	drainOptions
 	name, recipients, encoding   string
 	skipInvalid, accept, sandbox bool
-	outside                      bool
+	outside, duplicates          bool
 }
 
 func (a *app) sendCommand() *cobra.Command {
@@ -35,6 +35,9 @@ anything was sent, remove them with "mailblast purge NAME --force". Everything t
 With order_by in the campaign file the largest number or the latest date in that column is sent to first ("order_by: score asc": the smallest),
 equal ones in the order of the list, and last of all those with neither. Rows that are added later get their place among those that were not
 tried yet; who was deferred is sent to again after them, when it is time. On several connections neighbours may overtake each other.
+
+An address that stands in the list twice is sent to once, with its first row. --duplicates prints the others, as in
+"list.csv:17: ada@example.com stands in line 3 already", and sends nothing.
 
 Nobody on the suppression list is sent to; see "mailblast suppress". It is a part of the queue, so that a sandbox knows nothing of it.
 
@@ -59,7 +62,12 @@ failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another p
   mailblast send weekly.yaml --name weekly-$(date +%F) --recipients members.csv
   psql -c "COPY members TO STDOUT CSV HEADER" | mailblast send campaign.yaml --recipients -`,
 		Args: oneArg("one campaign file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.duplicates {
+				return a.listDuplicates(cmd, args[0], f)
+			}
+			return a.send(cmd, args[0], f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.skipInvalid, "skip-invalid", false, "record rows that cannot be mailed as invalid, and go on")
@@ -68,6 +76,7 @@ failed or are in doubt; 4 stopped early, "mailblast resume" goes on; 5 another p
 	flags.StringVar(&f.name, "name", "", "`name` of the campaign, in place of the file's")
 	flags.StringVar(&f.recipients, "recipients", "", "CSV `file`, in place of the campaign file's; - is standard input")
 	flags.StringVar(&f.encoding, "encoding", "", "`encoding` of the CSV when it is not UTF-8, such as windows-1252, latin1, utf-16le")
+	flags.BoolVar(&f.duplicates, "duplicates", false, "print the rows of the list whose address an earlier row has, and send nothing")
 	flags.BoolVar(&f.sandbox, "sandbox", false, "use a throwaway queue and a server inside this process: nothing leaves")
 	f.drainOptions.register(cmd)
 	return cmd
@@ -122,8 +131,7 @@ func (a *app) send(cmd *cobra.Command, path string, f sendFlags) (err error) {
 	if err != nil {
 		return notLoaded(ctx, err)
 	}
-	a.sayLoaded(cmd, p, loaded)
-	a.sayLeftOut(cmd, rows.LeftOut())
+	a.sayLoaded(cmd, p, loaded, rows.LeftOut().String())
 	// This is done also when nobody was added: others may be left of an earlier run.
 	if err := p.Recompile(ctx, s); err != nil {
 		return err
@@ -186,14 +194,14 @@ func people(n int64) string {
 	return humanize.Comma(n) + " recipients"
 }
 
-// sayLoaded says what came of the list.
-func (a *app) sayLoaded(cmd *cobra.Command, p *plan.Plan, l store.Loaded) {
+// sayLoaded says what came of the list, and what was left out of it.
+func (a *app) sayLoaded(cmd *cobra.Command, p *plan.Plan, l store.Loaded, leftOut string) {
 	words := []string{people(l.Added-l.Invalid-l.Suppressed) + " loaded"}
 	if l.Suppressed > 0 {
 		words = append(words, humanize.Comma(l.Suppressed)+" on the suppression list")
 	}
 	if l.Known > 0 {
-		words = append(words, humanize.Comma(l.Known)+" there already or twice in the list")
+		words = append(words, humanize.Comma(l.Known)+" there already or twice in the list (--duplicates names the latter)")
 	}
 	if l.Invalid > 0 {
 		words = append(words, humanize.Comma(l.Invalid)+" invalid")
@@ -205,4 +213,5 @@ func (a *app) sayLoaded(cmd *cobra.Command, p *plan.Plan, l store.Loaded) {
 	if l.Unranked > 0 {
 		a.say(cmd, "%s: order_by: %s without a number or a date as %s, sent to last", p.File.Name, people(l.Unranked), text.Visible(p.File.OrderBy.Field))
 	}
+	a.sayLeftOut(cmd, leftOut)
 }

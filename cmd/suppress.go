@@ -210,7 +210,7 @@ func (a *app) importSuppressions(cmd *cobra.Command, path string, f suppressImpo
 		return err
 	}
 	a.say(cmd, "%s", addedWords(added, known))
-	a.sayLeftOut(cmd, rows.LeftOut())
+	a.sayLeftOut(cmd, rows.LeftOut().String())
 	if bad.N > 0 {
 		a.say(cmd, "rows left out, as they are no addresses: %v", &bad)
 	}

@@ -2,7 +2,7 @@
 //
 // ReadRecipients decodes the character set of the file (charset.go), cuts the file into rows in constant memory (record.go),
 // finds out what separates the cells (separator.go), finds the columns (header.go, columns.go) and returns one checked row at a
-// time. The package list/address checks the addresses. Ranker says who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
+// time. The package list/address checks the addresses, and FindDuplicates compares them (duplicates.go). Ranker says who is sent to first (order.go). ReadSuppressions reads entries of the suppression list in the same way
 // (suppression.go). Cells that a spreadsheet would run are marked (formula.go).
 //
 // The package does not know the campaign file.
@@ -100,6 +100,9 @@ func (rs *Recipients) open(r io.Reader, encoding string) error {
 	rs.records = recordReader{src: src, offset: skipped}
 	return nil
 }
+
+// Name returns what the findings call the file.
+func (rs *Recipients) Name() string { return rs.name }
 
 // Columns returns the cells of the header in their order, without white space around them, the address's included.
 func (rs *Recipients) Columns() []string { return slices.Clone(rs.columns) }
