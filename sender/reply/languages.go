@@ -36,6 +36,7 @@ log in: Anmeldung Anmeldedaten Einloggen ログイン 登录 登入 로그인
 policy: Richtlinie* politique politiques política* polityk* beleid zásad* политик* 策略 政策 ポリシー 정책
 outgoing: ausgehend* sortant* salient* in_uscita wychodząc* uitgaand* utgående odchozí* kimenő* исходящ* вихідн* 外发
 sending: Versand* Senden envoi envois envoyer envío envíos enviar invio inviare wysyłk* wysyłani* wysyłać verzenden odesílání* küldés* gönderim* gönderme* отправк* отправля* отправит* рассылк* відправк* 发送 发信 發送 寄送 送信 발송 전송
+from sending: для_отправки от_отправки
 spam: спам* антиспам* antyspam* 垃圾邮件 垃圾郵件 反垃圾 スパム 迷惑メール 스팸
 unsolicited: unerwünscht* non_sollicité* indésirable* pourriel* no_desead* indesiderat* indesejad* niechcian* ongewenst* нежелательн*
 blacklist: liste_noire lista_negra lista_nera czarnej_liś* czarna_lista zwarte_lijst черный_спис* черном_спис* чорному_спис* 黑名单 黑名單 ブラックリスト 블랙리스트

@@ -19,14 +19,14 @@ var lexicon = strings.NewReplacer(
 	// Not there (any more).
 	"{gone}", `
 		(?:unknow[ne]?\w*|not? (?:be )?(?:found|exist\w*|known|recogni[sz]ed|valid|active|activated|registered|available|
-		deliverable|routable|present|listed|used|in use|a valid|an active|local|live|defined|our customer)|does(?: not|
+		deliverable|routable|present|listed|a valid|an active|local|live|defined|our customer)|does(?: not|
 		nt) (?:\w+ )?(?:exist|have|appear)|do not (?:\w+ )?(?:exist|have)|no longer|no more|non ?exist[ea]nt|inexist[ea]nt\w*|
-		unused|unallocated|unassigned|wrong|obsolete|inactive|invalid\w*|disabled|deactivated|de activated|discontinued|suspended|terminated|closed|expired|archive[de]e?|
-		deleted|removed|cancell?ed|abandoned|retired|undeliverable|unroute?able|unava\w*able|(?:has|have) left|has moved)`,
+		unallocated|unassigned|inactive|invalid\w*|disabled|deactivated|de activated|discontinued|suspended|terminated|closed|expired|archive[de]e?|
+		deleted|removed|abandoned|retired|undeliverable|unroute?able|unava\w*able|(?:has|have) left|has moved)`,
 	"{nosuch}", `
 		\b(?:no such(?: a)?|there is no|unknown|unknow|invalid|non ?exist[ea]nt|inactive|disabled|deactivated|suspended|
 		nonexisting|not existing|not a (?:valid|known|local|recogni[sz]ed|registered|deliverable)|not an? (?:existing|active)|bad|archived|undeliverable|unroute?able|
-		not our|no valid|no active|no existing|no known|illegal|wrong|unavailable)`,
+		not our|no valid|no active|no existing|no known)`,
 	// Kept from doing something.
 	"{stopped}", `
 		(?:block(?:ed|s)?|suspend(?:ed|s)?|disabled?|denied|not (?:\w+ )?(?:allowed|permitted|authori[sz]ed|enabled|possible|active)|disallowed|prohibited|forbidden|
@@ -72,7 +72,7 @@ var lexicon = strings.NewReplacer(
 		(?:messages|mails|emails|message|mail|email|volume|traffic|rate|sending|send)(?: [a-z]+){0,2} (?:limit|quota|maximum|
 		threshold|rate)\w* (?:\w+ )?(?:exceed\w*|reached|hit)|{excess}{near}(?:number of (?:messages|mails|emails)|(?:sending|
 		message|mail|email|volume|rate) (?:limit|quota|threshold))|(?:volume|traffic|throughput|message rate)\b{near}{excess}|
-		(?:again|wait|retry)(?: in)? \d\d? sec\w*|no more than \d+ (?:messages|mails|emails)|(?:unexpected|high|excessive|
+		{excess} (?:the |your )?limit (?:of |for |on )?(?:the )?(?:sending|sent|outgoing|messages|mails|emails)\b|(?:again|wait|retry)(?: in)? \d\d? sec\w*|no more than \d+ (?:messages|mails|emails)|(?:unexpected|high|excessive|
 		large|unusual|increased) volume|(?:reduce|lower|decrease){near}(?:rate|volume|speed|traffic|amount)|
 		volume{near}complaints?|(?:limit|maximum|quota)\w*{near}(?:requests|messages|mail|emails|connections) from (?:your|this|#)`,
 	// A word against taking a reply for the recipient's death; and one that weighs less where idleness is the reason.
@@ -83,7 +83,7 @@ var lexicon = strings.NewReplacer(
 		domain|network)|sender|mail from|reputation|not (?:allowed|permitted|authori[sz]ed)|authenticat\w*|look ?up (?:\w+ ){0,5}(?:fail\w*|error|problem|timed)|fail\w* (?:\w+ ){0,3}look ?up|
 		(?:can ?not|unable to|could not) (?:verify|look ?up)|verification fail\w*|callout|countr(?:y|ies)|geo ?(?:ip|graph\w*|location)|
 		not responding|service unavailable|unknown error|vacation|try forward|out(?:going|bound)|sending|contact (?:support|your)|preferences?|privacy|settings?|
-		users? (?:has |have )?(?:reject|refus)\w*|(?:smtp|relay) user|gateway user|in from)\b`,
+		users? (?:has |have )?(?:reject|refus)\w*|(?:smtp|relay) user|gateway user|user agent|you are not|reply address|contact list|(?:invalid|unknown|bad) command|links?|in from)\b`,
 	// Of whom it is said is left open: a domain that is not there may be the sender's.
 	"{whose}", `
 		^(?:(?:sorry|error|the|this|that|such|your|mail|specified) )*(?:(?:invalid|bad|illegal|unknown|no such|nonexistent|non existent) (?:domain|host ?name|host)(?: name)?|

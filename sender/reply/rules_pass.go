@@ -13,7 +13,7 @@ var passRules = []rule{
 		text: `
 			{recipient}{near}(?:full?\b|over ?quota|overfull|exhausted|
 			{excess}{near}(?:quota|storage|space|allocation|size|capacity|limit))|(?:mailbox|inbox|mail ?box|quota|
-			folder) (?:is )?full?\b|over ?quota|over (?:its |the |their |disk |storage |allowed )*quota|quota(?: \w+){0,3} (?:exceed\w*|full|reached|
+			folder) (?:is )?full?\b|over ?quota|over (?:its |the |their |disk |storage |allowed )*quota|quota(?: \w+){0,5} (?:exceed\w*|full|reached|
 			violat\w*|exhausted|used up|over)\b|{excess}(?: \w+){0,4} (?:quota|storage\b|disk space|mailbox|allocation)|quotaexceeded|
 			(?:disk|storage|mail ?box) (?:space |quota |size )?(?:limit )?{excess}|enough (?:disk |storage |free )?space|(?:space|storage|room) (?:is )?not enough|not sufficient (?:disk |free )?(?:space|storage)|
 			@ (?:is )?full?\b|(?:space|storage){near}used up|overdrawn|\bno (?:more |free |disk |storage |mail )*(?:space|storage|room)\b|too much (?:mail |message )?data|

@@ -74,17 +74,23 @@ var refuseRules = []rule{
 	{
 		name: "recipient-unknown", codes: "5", class: HardBounce, scope: Recipient,
 		text: `
-			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|{gone}(?: [a-z]+){0,2} (?:recipient|user|mail ?box)\b|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
-			address(?:es)?|addressees?|alias|person|customer|rcpt|rcptto|domain|host|local part|mail ?drop)\b|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|users?|
+			{recipient} (?:[^ ]+ ){0,9}{gone}|{recipient}{near}(?:could|can) not be found|not found (?:recipient|user|mail ?box)\b|{nosuch}(?: [a-z@#]+){0,3} (?:users?|recipients?|mail ?box(?:es)?|accounts?|
+			address(?:es)?|addressees?|alias|person|customer|rcpt|rcptto|domain|host|local part|mail ?drop)\b|(?:illegal|wrong|unavailable) (?:e?mail )?(?:users?|recipients?|mail ?box(?:es)?|accounts?|alias|rcpt|rcptto)\b|recipient (?:is |are )?wrong|(?:address|alias|mail ?box|account) (?:@ )?(?:is |was |are )?(?:not (?:in )?used?\b|unused|no longer (?:in )?used?\b)|nobody\b|@ {gone}|no (?:local )?(?:mail ?box|users?|
 			account|one|body)\b(?: [a-z@]+){0,4} (?:here|name|found|match\w*|available for|address)|no local (?:mail ?box|user)|no longer in use|(?:not|
 			no|unable to) (?:find|locate|have|know|recogni[sz]e)(?: \w+){0,3} (?:recipient|mail ?box|user|account|address|addressee|alias)|
 			not handle (?:e?mail|messages) for (?:this|that|the) (?:user|recipient|address|mail ?box)|
 			not have an? (?:\w+ |@ |# )*(?:mail ?box|account|user)|nosuchuser|recip ?not ?found|recipient ?not ?found|
 			unknown ?user|user ?unknown|honeypot|not in (?:\w+ ){0,3}(?:recipients?|user|rcpt\w*|valid\w*) (?:list|table|map)|no \w+ in (?:\w+ )?directory|
 			{recipient} (?:@ )?(?:is )?not an? member of (?:\w+ )?domain|not (?:an? )?users? (?:of|on|at|here)|not exists? (?:that|this|such) (?:user|mail ?box|address)|
-			no (?:mail )?(?:redirect\w*|forward\w*|alias\w*)(?: [a-z]+){0,2} (?:for (?:this|that|the|@)|found|exists?|defined|set)|receiv\w+ (?:is |has been )?disabled`,
+			no (?:mail )?(?:redirect\w*|forward\w*|alias\w*)(?: [a-z]+){0,2} (?:for (?:this|that|the|@)|found|exists?|defined|set)|receiv\w+ (?:is |has been )?disabled|^(?:not exist|not found)(?: [^ ]+){0,2} (?:users?|mail ?box|recipient|account|address)\b`,
 		unless: `{doubt}|{whose}`,
 		why:    "no such mailbox, or it was closed (RFC 3463 X.1.1, X.2.1)",
+	},
+	{
+		name: "recipient-address-rejected", codes: "5", status: "5.1.0", class: HardBounce, scope: Recipient,
+		text:   `^address rejected`,
+		unless: `{doubt}`,
+		why:    "what a widespread gateway says of an address that is not in its directory",
 	},
 	{
 		name: "recipient-not-in-directory", codes: "5", status: "5.4.1", class: HardBounce, scope: Recipient,

@@ -107,14 +107,15 @@ var stopRules = []rule{
 	{
 		name: "sending-stopped", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
-			\b(?:outgoing|outbound)\b{near}{stopped}|\b(?:sending|submission)\b (?:[a-z@#]+ ){0,6}{stopped}|{stopped} (?:[a-z]+ ){0,3}(?:from (?:sending|send|relaying|submitting)|for (?:outgoing|outbound))|
+			\b(?:outgoing|outbound)\b{near}{stopped}|\b(?:sending|submission)\b (?:[^ ]+ ){0,6}{stopped}|{stopped} (?:[^ ]+ ){0,3}(?:from (?:sending|send|relaying|submitting)|for (?:outgoing|outbound))|
 			{stopped} (?:outgoing|outbound|sending) (?:of )?(?:e?mails?|messages?)|
-			\b(?:abilit\w+|permissions?|rights?|privileges?) to send(?: [a-z@#]+){0,4} {stopped}|
+			\b(?:abilit\w+|permissions?|rights?|privileges?) to send(?: [^ ]+){0,4} {stopped}|
 			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:send|submit)(?: (?:any|new|out|outgoing))?(?: e?mails?| messages?)?(?:$| (?:at this time|now|any ?more|any longer|from (?:this|that|your) (?:address|account|server|ip|sender|domain|host|mailbox)|
 			through|via|using|because|due|until|contact|please)\b)|account{near}not (?:\w+ )?(?:allowed|permitted|authori[sz]ed|able) to send`,
 		unless: `
 			{proof}|{brief}|\b(?:sending|outgoing|outbound) (?:ip|ips|server|host|mta|mail server|system|network|domain|address|relay|hostname|dynamic)\b|dynamic|authenticate with|your{near}recipient|
-			sending spam|(?:outgoing|outbound) (?:spam|filter|content)`,
+			sending (?:spam|attachments?|files?|links?|content|bulk|newsletters?|to|of)\b|sending (?:e?mails?|messages?) to\b|to (?:this|that|the|these) (?:recipients?|users?|address\w*|group|list|mail ?box)|
+			bulk|unsolicited|newsletters?|(?:outgoing|outbound) (?:spam|filter|content)`,
 		why: "this account may not send, for now or for good, whatever it is that it sends",
 	},
 	{
@@ -130,7 +131,7 @@ var stopRules = []rule{
 	{
 		name: "helo-refused", codes: "5", class: AuthOrConfig, scope: Server,
 		text:   `\b(?:helo|ehlo|helohost)\b`,
-		unless: `{abuse}|{later}`,
+		unless: `{abuse}|{proof}|{later}|grey ?list\w*`,
 		why:    "the name that this machine gives itself is not taken, from whomever the mail is and to whomever it goes (RFC 5321 section 4.1.4)",
 	},
 	{
@@ -142,7 +143,7 @@ var stopRules = []rule{
 			(?:mail ?from|from|sender)(?: \w+){0,3} must (?:be (?:the )?)?(?:same|equal|match|identical)|smtp (?:\w+ ){0,3}(?:disabled|not enabled)|(?:permission|right|allowed|permitted|
 			authori[sz]ed)s? to send (?:as|on behalf|mail as)|send ?as ?denied|(?:sender|from|identit\w*|domain|address\w*|
 			emails?|signature)\b{near}not (?:been |yet )?(?:\w+ )?(?:verified|confirmed|validated)|(?:identity|sender|signature) (?:\w+ )?unverified|sending (?:\w+ )?as @ (?:\w+ )?not|(?:unverified|not a verified|not an? (?:authori[sz]ed|approved|
-			registered)) (?:sender|domain|from|identity|email)|verified sender|must be verified|(?:mail from|mail ?from|sender|
+			registered)) (?:sender|domain|from|identity|email)|verified sender|must be verified|(?:must|please|need to|have to|first) verify your|verify your (?:\w+ )?(?:domain|sender|identity|address|email) (?:before|first|to)|(?:mail from|mail ?from|sender|
 			from)\b{near}(?:authenticat(?:ed user|ion|ed account|ed)\b|login|logged in|auth account)|bad outbound sender|
 			(?:sender|sending|from) (?:domain |address )?(?:# |@ )?(?:not|is not|must be) (?:registered|configured|set up)|(?:your|senders?|
 			sending|smtp|customer|relay|the) (?:\w+ )?(?:account|domain|user){near}(?:not (?:been |yet )?(?:approved|active|activated|enabled|
@@ -156,7 +157,7 @@ var stopRules = []rule{
 			(?:sender|from|sending|mail ?from|return path) (?:e?mail )?(?:address|domain|identity) (?:@ |# )?(?:is |was )?not (?:allowed|permitted|authori[sz]ed|trusted)|(?:from|sender) domain (?:# )?(?:is )?untrusted|
 			(?:sender|mail ?from|from)\b (?:[a-z@#]+ ){0,4}not (?:an? )?(?:local|in (?:my|our|your) (?:local )?domains?)|not (?:an? )?local sender|mail ?from (?:[a-z@#]+ ){0,3}(?:non ?local|is an? local)|
 			mail ?from @ (?:is )?not (?:allowed|permitted) from (?:this|your)|use (?:your|the) (?:account|own|registered|verified|authenticated|log ?in)(?: e?mail)? address`,
-		unless: `{proof}|verification (?:is )?in progress|authenticate with|your{near}recipient`,
+		unless: `{proof}|sending (?:ip|server|host|mta)\b|verification (?:is )?in progress|authenticate with|your{near}recipient`,
 		why:    "this account may not send, or not with this sender address (Amazon SES, SendGrid, Postfix reject_sender_login_mismatch, Exchange Online 5.7.60)",
 	},
 	{
