@@ -44,7 +44,7 @@ test: ## all tests, with the race detector
 lint: ## formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet $(ALL)
-	$(GO) vet -tags crash ./cmd
+	$(GO) vet -tags crash ./cmd/...
 	$(GO) tool staticcheck $(ALL)
 
 # Without cgo the SQLite driver is a stub, so that no C compiler of another system is needed.
