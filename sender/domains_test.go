@@ -336,3 +336,42 @@ func TestPostponedComesBack(t *testing.T) {
 		}
 	})
 }
+
+// A clockSet queue is one whose due times are those of a clock that was set back by a day.
+type clockSet struct {
+	domainQueue
+	back *atomic.Bool
+}
+
+func (q clockSet) Claim(ctx context.Context, w store.Want) ([]store.Job, error) {
+	if q.back.Load() {
+		return nil, nil
+	}
+	return q.domainQueue.Claim(ctx, w)
+}
+
+func (q clockSet) Pending(ctx context.Context) (store.Counts, time.Time, error) {
+	counts, due, err := q.domainQueue.Pending(ctx)
+	if q.back.Load() {
+		due = time.Now().Add(24 * time.Hour)
+	}
+	return counts, due, err
+}
+
+// Who was postponed is not waited for beyond the time at which everyone should have come back, whatever the queue says.
+func TestPostponedByAnotherClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := clockSet{domainQueue{newQueue(t, 200, "process"), 10, 190, 1}, &atomic.Bool{}}
+		o := options(4)
+		o.Batch, o.Wait, o.PerDomain = 4, 10*time.Second, 1
+		slow := slowServer{newServer(t, nil, nil), func(string) time.Duration { return time.Second }, false}
+		time.AfterFunc(time.Minute, func() { q.back.Store(true) })
+		start := time.Now()
+		if err := run(q, slow, o); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > 10*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}

@@ -182,6 +182,9 @@ func (f *feeder) idle(held int64, free time.Time, limited, full bool) (more bool
 		timer, f.fruitless = time.After(fruitlessPause), false
 	case full: // the look at what is stuck makes room, or something comes to an end
 	case worth:
+		if wait > e.opt.Wait { // what was postponed is back by then, unless the clock was set meanwhile
+			wait = min(wait, time.Until(f.lastDue))
+		}
 		timer = time.After(max(wait, 0) + time.Millisecond)
 	}
 	if !free.IsZero() {
