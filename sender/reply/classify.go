@@ -133,7 +133,7 @@ func (book *rulebook) decide(stage Stage, severity byte, code int, status, said 
 	reading := book.read(said)
 	for i := range book.rules {
 		r := &book.rules[i]
-		if strings.IndexByte(r.codes, severity) < 0 {
+		if strings.IndexByte(r.codes, severity) < 0 || r.code != 0 && r.code != code {
 			continue
 		}
 		if !r.fitsStatus(status) {

@@ -16,7 +16,8 @@ import (
 type rule struct {
 	name   string
 	codes  string // first digits of the code, any of them: "4", "5", "45"
-	status string // enhanced status code, or how it starts: "4.7.5*"; empty: any
+	code   int    // the code; 0: any
+	status string // enhanced status code, or how it starts: "4.7.5*"; empty: any; none: there is none
 	text   string // has to match; empty: any text
 	unless string // must not match
 	class  Class
@@ -27,8 +28,14 @@ type rule struct {
 	match, veto []int // patterns of the rulebook's matcher
 }
 
+// none is the status of a rule for replies without one.
+const none = "none"
+
 // fitsStatus reports whether the rule is about this enhanced status code.
 func (r *rule) fitsStatus(status string) bool {
+	if r.status == none {
+		return status == ""
+	}
 	if prefix, any := strings.CutSuffix(r.status, "*"); any {
 		return strings.HasPrefix(status, prefix)
 	}

@@ -67,6 +67,11 @@ var refuseRules = []rule{
 		why:  "the status speaks of policy and not of the mailbox (RFC 3463 X.7)",
 	},
 
+	{
+		name: "address-syntax", codes: "5", code: 501, status: none, class: Rejected, scope: Message,
+		text: `^(?:sorry )?(?:(?:invalid|bad|malformed) (?:e?mail )?address(?: syntax| format)?|(?:e?mail )?address (?:is )?(?:invalid|bad|malformed))(?: #| @)*$`,
+		why:  "a parameter that is no address: it does not say whether MAIL's or RCPT's (RFC 5321 section 4.2.2)",
+	},
 	{name: "status-sender", codes: "5", status: "5.1.7", class: Rejected, scope: Message, why: "bad sender's mailbox address (RFC 3463 X.1.7)"},
 	{name: "status-sender-system", codes: "5", status: "5.1.8", class: Rejected, scope: Message, why: "bad sender's system address (RFC 3463 X.1.8)"},
 

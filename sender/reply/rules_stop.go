@@ -107,7 +107,7 @@ var stopRules = []rule{
 	{
 		name: "sending-stopped", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
-			\b(?:outgoing|outbound)\b{near}{stopped}|\b(?:sending|submission)\b (?:[^ ]+ ){0,6}{stopped}|{stopped} (?:[^ ]+ ){0,3}(?:from (?:sending|send|relaying|submitting)|for (?:outgoing|outbound))|
+			\b(?:outgoing|outbounds?)\b{near}{stopped}|\b(?:sending|submission)\b (?:[^ ]+ ){0,6}{stopped}|{stopped} (?:[^ ]+ ){0,3}(?:from (?:sending|send|relaying|submitting)|for (?:outgoing|outbound))|
 			{stopped} (?:outgoing|outbound|sending) (?:of )?(?:e?mails?|messages?)|
 			\b(?:abilit\w+|permissions?|rights?|privileges?) to send(?: [^ ]+){0,4} {stopped}|
 			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:send|submit)(?: (?:any|new|out|outgoing))?(?: e?mails?| messages?)?(?:$| (?:at this time|now|any ?more|any longer|from (?:this|that|your) (?:address|account|server|ip|sender|domain|host|mailbox)|
@@ -138,7 +138,7 @@ var stopRules = []rule{
 		name: "sender-not-ours", codes: "45", class: AuthOrConfig, scope: Server,
 		text: `
 			not owned by|not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) (?:to use|for (?:this|your) (?:user|account))|
-			not one of your|not associated with (?:your|this)|(?:check|receive|fetch|retrieve|read) (?:for )?(?:\w+ )?e?mails? before|(?:activate|enable) sending|
+			not one of your|send(?:ing)? as (?:an? )?(?:different|another|other)\b|(?:different|other|another) (?:\w+ ){0,2}address than|not associated with (?:your|this)|(?:check|receive|fetch|retrieve|read) (?:for )?(?:\w+ )?e?mails? before|(?:activate|enable) sending|
 			not (?:\w+ )?(?:allowed|permitted|authori[sz]ed) to (?:perform|send (?:as|on|from (?:this|that|the))|use)|(?:not have|no|lacks?) (?:\w+ )?(?:permission|right|privilege)s? to (?:send|relay|use)|
 			(?:mail ?from|from|sender)(?: \w+){0,3} must (?:be (?:the )?)?(?:same|equal|match|identical)|smtp (?:\w+ ){0,3}(?:disabled|not enabled)|(?:permission|right|allowed|permitted|
 			authori[sz]ed)s? to send (?:as|on behalf|mail as)|send ?as ?denied|(?:sender|from|identit\w*|domain|address\w*|
