@@ -14,14 +14,13 @@ import (
 	"mailblast/sender/reply"
 )
 
-// mechanisms are tried in this order, the first that the server offers: over TLS the simplest is as good as any, and
-// the one that servers get right.
+// mechanisms are in the order of preference. Over TLS the simplest is as good as any, and servers get it right.
 var mechanisms = []struct {
 	name string
 	auth mail.AuthType
 }{{"PLAIN", mail.AuthPlain}, {"LOGIN", mail.AuthLogin}, {"CRAM-MD5", mail.AuthCRAMMD5}}
 
-// login authenticates (RFC 4954). The dialogue is go-simple-mail's, over a connection that is ours: see dialogue.
+// login authenticates (RFC 4954). go-simple-mail leads the dialogue, over a connection of ours: see dialogue.
 func (s *Session) login(c Config) error {
 	if !confidential(s.conn) {
 		return reply.Unusable(reply.Auth, errors.New("a password is not sent over an unencrypted connection to another machine"),
@@ -60,7 +59,7 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 	_, err := client.Connect()
 	switch {
 	case d.err != nil:
-		if errors.Is(d.err, reply.ErrSyntax) { // it quotes what the server sent, which may be what it got
+		if errors.Is(d.err, reply.ErrSyntax) { // the error quotes the server, which may repeat the password
 			return reply.Broken(reply.Auth, fmt.Errorf("the server's reply could not be read: %w", reply.ErrSyntax))
 		}
 		return d.err
@@ -69,7 +68,7 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 		return nil
 	case d.last.Code == 334:
 		return reply.Unusable(reply.Auth, fmt.Errorf("the server's question in %s was not understood", mechanism), "")
-	case d.last.Code == 0: // nothing was sent; what the library says of it could hold a secret
+	case d.last.Code == 0: // nothing was sent, and the error of the library may hold the password
 		return reply.Unusable(reply.Auth, fmt.Errorf("%s could not be begun: %T", mechanism, err), "")
 	}
 	r := d.last
@@ -81,17 +80,18 @@ func (s *Session) loginBy(mechanism string, auth mail.AuthType, c Config) error 
 	return e
 }
 
-// A dialogue is the connection that the library logs in over. The library would greet again, fall back to HELO, and read
-// lines without bound; so it gets greeting and EHLO from here, and each further line that it writes is answered by one
-// reply that was read by our rules. Nothing the server sent can be left behind in the library's buffer.
+// A dialogue is the connection that the library logs in over. On a real one the library would say EHLO again, fall back
+// to HELO, and read lines without bound. So the dialogue answers the greeting and EHLO itself, and passes each further
+// line on to the server, whose reply it reads by our rules. Nothing that the server sent can stay behind in the
+// library's buffer.
 type dialogue struct {
 	net.Conn  // nil: only the methods below are used
 	s         *Session
 	mechanism string
-	in        []byte       // of a line that the library has not written whole yet
+	in        []byte       // the part of a line that the library has written so far
 	out       bytes.Buffer // what the library reads next
 	last      reply.Reply  // the server's last answer
-	over      bool
+	decided   bool         // the log-in has succeeded or failed
 	err       error
 }
 
@@ -114,21 +114,21 @@ func (d *dialogue) Write(p []byte) (int, error) {
 	}
 }
 
-// say passes a line on to the server, unless it is one that the server need not see.
+// say passes a line on to the server, unless the dialogue answers it itself.
 func (d *dialogue) say(line string) {
 	switch {
 	case strings.HasPrefix(line, "EHLO "):
 		fmt.Fprintf(&d.out, "250-ready\r\n250 AUTH %s\r\n", d.mechanism)
 		return
-	case line == "*", d.over:
-		// It is decided, or the library gives up; it tidies up with "*" and QUIT, but the connection will be closed.
-		d.over = true
-		d.out.WriteString("221 over\r\n")
+	case line == "*", d.decided:
+		// The library tidies up with "*" and QUIT. The server need not see that: a session without a log-in is closed.
+		d.decided = true
+		d.out.WriteString("221 bye\r\n")
 		return
 	}
 	if d.last, d.err = d.s.command(reply.Auth, d.s.timeouts.Greeting, line); d.err != nil {
 		return
 	}
-	d.over = d.last.Code != 334
+	d.decided = d.last.Code != 334
 	fmt.Fprintf(&d.out, "%d %s\r\n", d.last.Code, d.last.Lines()[0])
 }

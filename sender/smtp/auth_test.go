@@ -21,7 +21,7 @@ const (
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
-// TestLogin: the server's script after its offer, and what comes of it. The password is in no error.
+// The server's script after its offer, and what becomes of the log-in. The password is in no error.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	token := b64("\x00" + user + "\x00" + canary)
@@ -105,7 +105,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// A password longer than the library's buffer goes in one line all the same.
+// A password that is longer than the library's buffer goes in one line all the same.
 func TestLoginLong(t *testing.T) {
 	t.Parallel()
 	password := strings.Repeat("long", 2000)
@@ -136,7 +136,7 @@ func (c *farAway) RemoteAddr() net.Addr { return c.addr }
 
 func (c *farAway) Write(p []byte) (int, error) { return c.sent.Write(p) }
 
-// TestLoginInSecret: over plain text, a password goes to this machine only.
+// In plain text, a password goes to this machine only.
 func TestLoginInSecret(t *testing.T) {
 	t.Parallel()
 	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 25} }
@@ -174,7 +174,7 @@ func TestLoginInSecret(t *testing.T) {
 	}
 }
 
-// What a server says after the login does not hold the password either.
+// What a server says after the log-in does not hold the password either.
 func TestEchoAfterLogin(t *testing.T) {
 	t.Parallel()
 	token := b64("\x00" + user + "\x00" + canary)

@@ -14,17 +14,17 @@ import (
 
 // Messages whole, several under way at a time, by BDAT (RFC 3030).
 //
-// RFC 3030 section 2 has a client read the answers to the envelope before BDAT. Here it does not wait, and every answer is read afterwards: a
-// message whose recipient was refused is sent for nothing, and the server throws it away.
+// By RFC 3030 section 2 a client reads the replies to the envelope before BDAT. This one does not wait, and reads every
+// reply afterwards: a message whose recipient is refused is sent for nothing, and the server throws it away.
 //
-// A server may answer while it is written to. What it says to a few messages fits into the connection's buffer, so that neither waits for
-// the other; one that says so much that it does not fit is given up at the deadline.
+// A server may answer while the client writes. Its replies to a few messages fit into the buffers of the connection, so
+// that neither side waits for the other. A server that says more than fits is given up at the deadline.
 
 // chunks are the messages that are under way on a session of a depth of more than 1.
 type chunks struct {
-	queue []chunk       // those that Answer has not told of, the oldest first
+	queue []chunk       // not answered, the oldest first
 	early []reply.Reply // the replies to them that were read already
-	lost  error         // why no further replies come
+	lost  error         // why there are no further replies
 }
 
 // A chunk is a message that was sent whole, or refused without the server.
@@ -33,7 +33,7 @@ type chunk struct {
 	reset   bool         // RSET went before it
 }
 
-// readyChunk lets every message be sent that can be put to the server at all: the server is not asked.
+// readyChunk does not ask the server. It refuses what cannot be sent to it at all.
 func (s *Session) readyChunk(m *mail.Message) (bool, error) {
 	if s.Broken() {
 		return false, s.stopWriting(reply.Mail, errors.New("the connection was given up before"))
@@ -50,9 +50,9 @@ func (s *Session) readyChunk(m *mail.Message) (bool, error) {
 	return false, nil
 }
 
-// sendChunk writes the message that is ready, and waits for nothing. After an error the message was not complete on the wire and never will be;
-// the stage Mail says that nothing of it was written. The session takes no more then, but the messages sent before it still have their answers:
-// a server that closes has often told of them.
+// sendChunk writes a message and waits for nothing. After an error the message is not complete on the wire and never
+// will be; the stage Mail says that nothing of it was written. The session takes no more messages then, but those that
+// were sent before still have their answers: a server that closes has often answered them.
 func (s *Session) sendChunk(m *mail.Message) error {
 	content, size := m.Content, 0
 	open := false // the last line has no end
@@ -65,18 +65,18 @@ func (s *Session) sendChunk(m *mail.Message) error {
 		size += len("\r\n")
 		content = append(content[:len(content):len(content)], []byte("\r\n"))
 	}
-	// What the server says to the message before is not known yet, and after a refusal its transaction may still be open: without RSET its
-	// recipient would get this message as well.
+	// The answer to the message before is not known yet. If it is a refusal, that transaction is still open, and
+	// without RSET its recipient would get this message as well.
 	c := chunk{reset: s.reset || len(s.queue) > 0}
-	s.flight = s.appendEnvelope(s.flight, m, c.reset)
-	s.flight = append(strconv.AppendInt(append(s.flight, "BDAT "...), int64(size), 10), " LAST\r\n"...)
-	asked := 0 // replies to what was written of this message
+	s.outgoing = s.appendEnvelope(s.outgoing, m, c.reset)
+	s.outgoing = append(strconv.AppendInt(append(s.outgoing, "BDAT "...), int64(size), 10), " LAST\r\n"...)
+	asked := 0 // replies that may have come to what was written of this message
 	for _, piece := range content {
 		for len(piece) > 0 {
 			n := min(len(piece), blockSize)
-			s.flight = append(s.flight, piece[:n]...)
+			s.outgoing = append(s.outgoing, piece[:n]...)
 			piece, size = piece[n:], size-n
-			if len(s.flight) >= blockSize && size > 0 {
+			if len(s.outgoing) >= blockSize && size > 0 {
 				if err := s.writePart(asked); err != nil {
 					return err
 				}
@@ -91,7 +91,7 @@ func (s *Session) sendChunk(m *mail.Message) error {
 	return nil
 }
 
-// replies is how many the message gets.
+// replies returns how many replies the message gets.
 func (c chunk) replies() int {
 	switch {
 	case c.refused != nil:
@@ -102,8 +102,8 @@ func (c chunk) replies() int {
 	return 3
 }
 
-// writePart writes the flight, a part of a message to which asked replies may have come already, unless the server said something that makes
-// it pointless. After an error the last octet of the flight was not written.
+// writePart writes what is outgoing, a part of a message to which asked replies may have come already, unless the
+// server has said something that makes it pointless. After an error the last octet was not written.
 func (s *Session) writePart(asked int) error {
 	stage := reply.Mail
 	if asked > 0 {
@@ -112,7 +112,7 @@ func (s *Session) writePart(asked int) error {
 	if err := s.readEarly(stage, asked); err != nil {
 		return err
 	}
-	whole := len(s.flight)
+	whole := len(s.outgoing)
 	n, err := s.write()
 	if n == whole {
 		return nil
@@ -124,8 +124,8 @@ func (s *Session) writePart(asked int) error {
 	return s.stopWriting(reply.Data, err)
 }
 
-// readEarly reads what the server has said so far, and waits for nothing. The error, of a stage, is why the message that is being written is
-// not to be completed.
+// readEarly reads what the server has said so far, and waits for nothing. The error, of a stage, is the reason why the
+// message that is being written must not be completed.
 func (s *Session) readEarly(stage reply.Stage, asked int) error {
 	before := 0
 	for _, c := range s.queue {
@@ -139,7 +139,7 @@ func (s *Session) readEarly(stage reply.Stage, asked int) error {
 		s.early = append(s.early, r)
 		surplus := len(s.early) - before - asked
 		if surplus == 1 && slices.ContainsFunc(s.early[before:before+asked], refusal) {
-			surplus = 0 // the server does not wait for the end of what it will throw away
+			surplus = 0 // it does not wait for the end of what it will throw away
 		}
 		if surplus > 0 || r.Code == 421 {
 			return s.stopWriting(stage, fmt.Errorf("the server said this before the message was complete: %s", r))
@@ -148,11 +148,11 @@ func (s *Session) readEarly(stage reply.Stage, asked int) error {
 	return nil
 }
 
-// stopWriting is the error for a message that is not completed. Nothing more can be written; what the server has said to others can still be
-// read.
+// stopWriting ends the writing because of a message that is not completed. What the server has said to the others can
+// still be read.
 func (s *Session) stopWriting(stage reply.Stage, err error) error {
 	s.broken.Store(true)
-	s.flight = s.flight[:0]
+	s.outgoing = s.outgoing[:0]
 	if c, ok := s.tcp.(interface{ CloseWrite() error }); ok {
 		c.CloseWrite()
 	}
@@ -174,11 +174,12 @@ func hasBareNewline(content []byte) bool {
 	return bytes.Count(content, []byte{'\r'}) != lines
 }
 
-// answerChunk tells what the server says to the oldest message. At stage Dot it was taken, or refused although its envelope was not; at
-// Mail and Rcpt its envelope was refused. An error of stage Rset whose explanation is not InDoubt says that the server was not ready for it.
+// answerChunk returns what the server says to the oldest message. At the stage Dot the message was taken, or its
+// content was refused; at Mail and Rcpt its envelope was refused. An error of the stage Rset that is not InDoubt says
+// that the server was not ready for the message.
 //
-// After a 421 or an error the session takes no more. Messages behind may have been answered all the same; those that were not have an error,
-// since 421 does not say what became of them.
+// After a 421 or an error the session takes no more messages. The server may have answered those behind all the same.
+// For those that it has not answered there is an error, since 421 does not say what became of them.
 func (s *Session) answerChunk() (a reply.Answer, err error) {
 	c := s.queue[0]
 	s.queue = slices.Delete(s.queue, 0, 1)
@@ -208,8 +209,8 @@ func (s *Session) readChunk(c chunk) (a reply.Answer, err error) {
 	return s.replies.Answer(stage, r), nil
 }
 
-// readReplies reads the replies to [RSET] MAIL RCPT BDAT. Each is read, whatever the ones before it say. The stage is that of the first
-// refusal, or Dot.
+// readReplies reads the replies to [RSET] MAIL RCPT BDAT. Each is read, whatever the ones before it say. The stage is
+// that of the first refusal, or Dot.
 func (s *Session) readReplies(c chunk) (stage reply.Stage, r reply.Reply, err error) {
 	refused := false
 	for _, command := range []struct {
@@ -221,13 +222,13 @@ func (s *Session) readReplies(c chunk) (stage reply.Stage, r reply.Reply, err er
 		}
 		said, err := s.nextReply(command.stage, command.timeout)
 		if err == nil && (said.Code >= 300 && said.Code < 400 || refused && command.stage == reply.Dot && positive(said)) {
-			// It is out of step, and so is all that it said after it.
+			// The server is out of step, and so is everything that it said after this.
 			err = s.outOfStep(command.stage, said)
 			s.lost, s.early = err, nil
 		}
 		if err != nil {
-			// What has no recipient cannot be taken, unless the server says that it was, nor can what comes behind a farewell. A server that only
-			// refuses RSET may go on to take it.
+			// A message without a recipient cannot be taken, unless the server says that it was, nor can one behind a
+			// 421. A server that only refuses RSET may go on and take it.
 			if refused && !positive(said) && (stage != reply.Rset || r.Code == 421) {
 				return stage, r, nil
 			}
@@ -243,7 +244,7 @@ func (s *Session) readReplies(c chunk) (stage reply.Stage, r reply.Reply, err er
 	return stage, r, nil
 }
 
-// nextReply is the next reply that nobody has looked at.
+// nextReply returns the next reply that was not looked at.
 func (s *Session) nextReply(stage reply.Stage, timeout time.Duration) (reply.Reply, error) {
 	if len(s.early) > 0 {
 		r := s.early[0]
@@ -253,7 +254,7 @@ func (s *Session) nextReply(stage reply.Stage, timeout time.Duration) (reply.Rep
 	return s.readNext(stage, timeout)
 }
 
-// readNext reads the next reply off the connection. After an error there are no further ones.
+// readNext reads the next reply off the connection. After an error there are no more replies.
 func (s *Session) readNext(stage reply.Stage, timeout time.Duration) (reply.Reply, error) {
 	if s.lost != nil {
 		return reply.Reply{}, s.lost

@@ -14,14 +14,14 @@ import (
 	"mailblast/sender/reply"
 )
 
-// The messages of a test are pushed in these groups.
+// The commands of a message, and of one behind it.
 const (
 	first  = "mail|rcpt|bdat|"
 	second = "rset|mail|rcpt|bdat|"
 )
 
-// outcome says what the server said to the oldest message that was pushed: "dot 250", "rcpt 550" or "doubt", and "broken"
-// when it was the last.
+// outcome returns what the server said to the oldest message in flight: "dot 250", "rcpt 550" or "doubt", and "broken"
+// if the session takes no more.
 func outcome(s *Session) string {
 	a, err := s.Answer()
 	var got string
@@ -43,8 +43,8 @@ func outcome(s *Session) string {
 	return got
 }
 
-// push takes a message through the session but for its answer.
-func push(s *Session, m mail.Message, content [][]byte) error {
+// sendWhole takes a message through the session but for its answer.
+func sendWhole(s *Session, m mail.Message, content [][]byte) error {
 	m.Content = content
 	s.Offer(&m)
 	if ok, err := s.Ready(); !ok {
@@ -60,7 +60,7 @@ func (s *server) chunkedConfig() Config {
 	return c
 }
 
-// TestAnswer: two messages are under way when the server answers, and what it says is told of the one that it was said to.
+// Two messages are in flight when the server answers. Each reply counts for the message that it answers.
 func TestAnswer(t *testing.T) {
 	t.Parallel()
 	const ok, ok2 = "250 from|250 to|250 taken|", "250 reset|250 from|250 to|250 taken|"
@@ -118,7 +118,7 @@ func TestAnswer(t *testing.T) {
 			}
 			s := dial(t, config)
 			for _, content := range []string{"one\r\n", "two\r\n"} {
-				if err := push(s, hello, pieces(content)); err != nil {
+				if err := sendWhole(s, hello, pieces(content)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -134,8 +134,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// What was refused leaves nothing behind for the next one; what was taken needs no RSET.
-func TestAfterPush(t *testing.T) {
+// A message that was refused leaves nothing behind for the next one; one that was taken needs no RSET.
+func TestAfterChunk(t *testing.T) {
 	t.Parallel()
 	server := play(t, chunked+first+"250 from|550 who?|554 nobody|"+second+"250 reset|250 from|250 to|250 taken|"+
 		first+"250 from|250 to|452 full|"+second+"250 reset|250 from|250 to|250 taken|quit|221 bye", nil)
@@ -143,13 +143,13 @@ func TestAfterPush(t *testing.T) {
 	if s.Depth() != 8 {
 		t.Fatal("no CHUNKING")
 	}
-	pushed := func() string {
-		if err := push(s, hello, pieces("pushed\r\n")); err != nil {
+	sent := func() string {
+		if err := sendWhole(s, hello, pieces("sent\r\n")); err != nil {
 			t.Fatal(err)
 		}
 		return outcome(s)
 	}
-	got := []string{pushed(), pushed(), pushed(), pushed()}
+	got := []string{sent(), sent(), sent(), sent()}
 	if want := []string{"rcpt 550", "dot 250", "dot 452", "dot 250"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -169,9 +169,9 @@ func TestChunking(t *testing.T) {
 	}
 }
 
-// TestPushedContent: what pieces become on the wire. Content that is not made of lines does not leave, nor does an envelope that is
-// not to be put to the server; both are told of in their turn, and disturb nobody else.
-func TestPushedContent(t *testing.T) {
+// The octets that become of pieces on the wire. Content that does not consist of lines is not sent: its refusal comes
+// in its turn, and disturbs nobody else.
+func TestChunkedContent(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat(strings.Repeat("x", 75)+"\r\n", 8000) // 616 KB
 	edge := strings.Repeat("y", blockSize-2) + "\r\n"
@@ -205,7 +205,7 @@ func TestPushedContent(t *testing.T) {
 			server := play(t, script, nil)
 			s := dial(t, server.chunkedConfig())
 			for _, content := range [][]string{{"before\r\n"}, c.pieces, {"after\r\n"}} {
-				if err := push(s, hello, pieces(content...)); err != nil {
+				if err := sendWhole(s, hello, pieces(content...)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -221,9 +221,9 @@ func TestPushedContent(t *testing.T) {
 	}
 }
 
-// TestPushInterrupted: a message is as large as many buffers, and the server does not wait for its end. Unless it has refused the
-// recipient, it does not get to see that, and what it has said to the message before stays.
-func TestPushInterrupted(t *testing.T) {
+// A message is as large as many buffers, and the server does not wait for its end. Unless it has refused the recipient,
+// it does not get the end. What it has said to the message before stays.
+func TestChunkInterrupted(t *testing.T) {
 	t.Parallel()
 	const before, head = "mail|rcpt|bdat|", "rset|mail|rcpt|part|"
 	const ok, yes = "250 from|250 to|250 taken|", "250 reset|250 from|250 to|"
@@ -263,10 +263,10 @@ func TestPushInterrupted(t *testing.T) {
 				config.Timeouts.DataBlock = short
 			}
 			s := dial(t, config)
-			if err := push(s, hello, pieces("before\r\n")); err != nil {
+			if err := sendWhole(s, hello, pieces("before\r\n")); err != nil {
 				t.Fatal(err)
 			}
-			err := push(s, hello, content)
+			err := sendWhole(s, hello, content)
 			var e *reply.Error
 			if (err == nil) != (c.want == "") || err != nil && (!errors.As(err, &e) || e.Stage != reply.Data || !strings.Contains(err.Error(), c.want) || !s.Broken()) {
 				t.Errorf("error %v, broken %v; want %q", err, s.Broken(), c.want)
@@ -279,7 +279,7 @@ func TestPushInterrupted(t *testing.T) {
 					t.Errorf("got %q, want %q", got, c.after)
 				}
 			}
-			if err := push(s, hello, pieces("more\r\n")); s.Broken() && err == nil {
+			if err := sendWhole(s, hello, pieces("more\r\n")); s.Broken() && err == nil {
 				t.Error("a broken session takes a message")
 			}
 			s.Close()
@@ -292,8 +292,8 @@ func TestPushInterrupted(t *testing.T) {
 	}
 }
 
-// TestPushCut: it is the last octet that decides whether the server can have the message.
-func TestPushCut(t *testing.T) {
+// It is the last octet that decides whether the server can have the message.
+func TestChunkCut(t *testing.T) {
 	t.Parallel()
 	const wire = "MAIL FROM:<from@example.com>\r\nRCPT TO:<to@example.com>\r\nBDAT 7 LAST\r\nhi.\r\n\r\n"
 	content := wire[len(wire)-len("hi.\r\n\r\n"):]
@@ -301,7 +301,7 @@ func TestPushCut(t *testing.T) {
 		server := play(t, chunked, nil)
 		s := dial(t, server.chunkedConfig())
 		s.conn = &cut{Conn: s.conn, left: left}
-		err := push(s, hello, pieces("hi.\r\n", "\r\n"))
+		err := sendWhole(s, hello, pieces("hi.\r\n", "\r\n"))
 		s.Close()
 		<-server.done
 		if complete := server.rest == wire; complete != (err == nil) {
@@ -310,28 +310,29 @@ func TestPushCut(t *testing.T) {
 	}
 }
 
-// The answers that came before the connection broke are not lost with it.
+// The answers that came before the connection broke are not lost.
 func TestAnsweredBeforeItBroke(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"close", "rst"} {
 		server := play(t, chunked+first+second+"250 from|250 to|250 taken|250 reset|250 from|550 who?|554 nobody|"+end, nil)
 		s := dial(t, server.chunkedConfig())
 		for range 2 {
-			if err := push(s, hello, pieces("hi.\r\n")); err != nil {
+			if err := sendWhole(s, hello, pieces("hi.\r\n")); err != nil {
 				t.Fatal(err)
 			}
 		}
 		<-server.done
-		err := push(s, hello, pieces("hi.\r\n"))
+		err := sendWhole(s, hello, pieces("hi.\r\n"))
 		var e *reply.Error
 		if got := outcome(s) + ", " + outcome(s); !errors.As(err, &e) || e.Stage != reply.Mail || got != "dot 250 broken, rcpt 550 broken" {
-			t.Errorf("%s: push %v, then %q", end, err, got)
+			t.Errorf("%s: send %v, then %q", end, err, got)
 		}
 	}
 }
 
-// In TLS as well, eight are under way, the server answers while it is written to, and what it says before it leaves is heard.
-func TestPushInTLS(t *testing.T) {
+// In TLS too, eight messages are in flight, the server answers while the client writes, and what it says before it
+// closes is read.
+func TestChunksInTLS(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
 	script := "tls|" + chunked + first + "250 from|250 to|250 taken|"
@@ -344,12 +345,12 @@ func TestPushInTLS(t *testing.T) {
 	s := dial(t, config)
 	content := strings.Repeat("some line of some message\r\n", 20_000)
 	for range 8 {
-		if err := push(s, hello, pieces(content)); err != nil {
+		if err := sendWhole(s, hello, pieces(content)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-server.done
-	if err := push(s, hello, pieces(content)); err == nil || !strings.Contains(err.Error(), "421 bye") {
+	if err := sendWhole(s, hello, pieces(content)); err == nil || !strings.Contains(err.Error(), "421 bye") {
 		t.Errorf("behind the farewell: error %v", err)
 	}
 	for i := range 8 {

@@ -10,14 +10,15 @@ import (
 	"mailblast/sender/reply"
 )
 
-// ErrBareNewline says that content is not made of lines that end in CR LF. Such content does not leave: what a server
-// takes for the end of the message would not be what was meant (CVE-2023-51764).
+// ErrBareNewline says that content does not consist of lines that end in CR LF. Such content is not sent: a server
+// might take a part of it for the end of the message (CVE-2023-51764).
 var ErrBareNewline = errors.New("the message has a CR or LF of its own, outside a line end")
 
 // blockSize is how much is written at a time. A shorter message leaves in one write.
 const blockSize = 256 << 10
 
-// interrupted is the error for a server that said something, or closed the connection, while it was to wait for content.
+// interrupted closes the session if the server said something, or closed the connection, while it had to wait for
+// content.
 func (s *Session) interrupted() error {
 	if !s.hasSpoken() {
 		return nil
@@ -40,25 +41,25 @@ func (s *Session) hasSpoken() bool {
 	if !readable(s.tcp) {
 		return false
 	}
-	// What is there can be read without waiting, but for half a reply, and what is no reply at all: TLS has messages
-	// of its own.
+	// A reply is there to be read. Half a reply has to be waited for, and so has a message of TLS itself, which is no
+	// reply.
 	const moment = 200 * time.Millisecond
 	s.conn.SetReadDeadline(time.Now().Add(moment))
 	_, err := s.r.Peek(1)
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// write writes what has gathered in the flight, and returns how much of it may have left.
+// write writes what is outgoing, and returns how much of it may have left.
 func (s *Session) write() (int, error) {
 	s.conn.SetWriteDeadline(time.Now().Add(s.timeouts.DataBlock))
-	n, err := s.conn.Write(s.flight)
-	s.flight = s.flight[:0]
+	n, err := s.conn.Write(s.outgoing)
+	s.outgoing = s.outgoing[:0]
 	return n, err
 }
 
-// head returns what of a piece goes into one block: not so much that a long piece would be copied whole, and not half a
-// line end.
-func head(piece []byte) []byte {
+// firstBlock returns the start of a piece that goes into one block, so that a long piece is not copied whole. It does
+// not end inside a line end.
+func firstBlock(piece []byte) []byte {
 	n := min(len(piece), blockSize)
 	if n < len(piece) && piece[n-1] == '\r' {
 		n--
@@ -66,8 +67,8 @@ func head(piece []byte) []byte {
 	return piece[:n]
 }
 
-// stuff appends content with a dot doubled at each start of a line (RFC 5321 section 4.5.2), and refuses a CR or LF that
-// is not part of a line end. start says that content begins a line.
+// stuff appends content to dst, with each dot doubled that begins a line (RFC 5321 section 4.5.2). It refuses a CR or
+// LF that is not part of a line end. start says that content begins a line.
 func stuff(dst, content []byte, start bool) ([]byte, error) {
 	if start && len(content) > 0 && content[0] == '.' {
 		dst = append(dst, '.')

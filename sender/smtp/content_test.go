@@ -17,7 +17,7 @@ import (
 
 const toContent = stepped + "mail|250 ok|rcpt|250 ok|data|354 go|"
 
-// begun is a session whose server waits for content.
+// begun returns a session whose server waits for content.
 func begun(t *testing.T, server *server, c Config) *Session {
 	t.Helper()
 	s := dial(t, c)
@@ -27,7 +27,7 @@ func begun(t *testing.T, server *server, c Config) *Session {
 	return s
 }
 
-// TestContent: what pieces become on the wire.
+// The octets that become of pieces on the wire.
 func TestContent(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat(strings.Repeat("x", 75)+"\r\n", 8000) // 616 KB
@@ -74,8 +74,8 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// Whoever composes uses the same memory for one message after the other: what the session was given before has no part in
-// what it sends now, however large it is.
+// Whoever composes uses the same memory for one message after the other. Nothing of an earlier message gets into a
+// later one, however large they are.
 func TestContentInTheSameMemory(t *testing.T) {
 	t.Parallel()
 	server := play(t, stepped+strings.Repeat("mail|250 ok|rcpt|250 ok|data|354 go|body|250 taken|", 2), nil)
@@ -99,7 +99,7 @@ func TestContentInTheSameMemory(t *testing.T) {
 	}
 }
 
-// TestBareNewline: content of which a server could take a part for the end of the message never ends.
+// Content of which a server could take a part for the end of the message is never completed.
 func TestBareNewline(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x\r\n", blockSize)
@@ -137,7 +137,7 @@ func TestBareNewline(t *testing.T) {
 	}
 }
 
-// TestBreaksIn: a server that does not wait for the end of the message does not get to see it, and its reason is kept.
+// A server that does not wait for the end of the message does not get it, and its reason is kept.
 func TestBreaksIn(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, script, want string }{
@@ -159,7 +159,7 @@ func TestBreaksIn(t *testing.T) {
 				config.Timeouts.DataBlock = short
 			}
 			s := begun(t, server, config)
-			// More than the connection's buffers take, so that the server has spoken before the end.
+			// More than the buffers of the connection hold, so that the server speaks before the end.
 			piece := bytes.Repeat([]byte("some line of some message\r\n"), 40_000)
 			content := make([][]byte, 32)
 			for i := range content {
@@ -196,7 +196,7 @@ func (c *cut) Write(p []byte) (int, error) {
 	return n, errors.New("cut")
 }
 
-// TestGone: it is the last octet of the final dot that decides whether the server can have the message.
+// It is the last octet of the final dot that decides whether the server can have the message.
 func TestGone(t *testing.T) {
 	t.Parallel()
 	const wire = "hi.\r\n..\r\n.\r\n"
@@ -230,8 +230,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// FuzzStuff: whatever the content and however it is cut, what leaves is the content dot-stuffed, or nothing of it is
-// complete.
+// Whatever the content is and however it is cut, the result is the content dot-stuffed, or an error.
 func FuzzStuff(f *testing.F) {
 	f.Add([]byte("a\r\n.b\r\n"), 3)
 	f.Add([]byte(".\r\n.\r\n"), 1)
@@ -258,7 +257,7 @@ func FuzzStuff(f *testing.F) {
 	})
 }
 
-// BenchmarkSession is what a message costs with a server that answers at once.
+// The cost of a message with a server that answers at once.
 func BenchmarkSession(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -344,8 +343,8 @@ func (c *cork) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// A reply that came too early is seen although it lies, still encrypted, in the TLS connection: the message is not completed,
-// and the early reply is not taken for the one to the dot.
+// A reply that comes too early is seen although it is still encrypted in the TLS connection: the message is not
+// completed, and the reply is not taken for the one to the dot.
 func TestEarlyReplyInTLS(t *testing.T) {
 	t.Parallel()
 	for _, early := range []string{"250 taken\r\n", "451 later\r\n"} {

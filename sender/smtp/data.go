@@ -12,13 +12,13 @@ import (
 
 // An exchange is where in its only message a session of depth 1 is.
 type exchange struct {
-	travels  bool          // the envelope of the message that was offered went out with the message before
+	travels  bool          // the envelope of the offered message went out with the message before it
 	sent     bool          // a message was sent, and the reply to its final dot was not read
 	rejected *reply.Answer // what Answer is to tell of a message that Ready has refused
 }
 
-// readyData puts the envelope to the server, unless it went out with the message before, and reads the replies. After an error the session
-// is closed.
+// readyData sends the envelope, unless it went out with the message before, and reads the replies. After an error the
+// session is closed.
 func (s *Session) readyData(m *mail.Message) (bool, error) {
 	travels := s.travels
 	s.travels = false
@@ -52,13 +52,13 @@ func (s *Session) refuse(stage reply.Stage, r reply.Reply) (bool, error) {
 	return false, nil
 }
 
-// putEnvelope goes through [RSET] MAIL RCPT DATA. The stage is that of the first refusal, or Data.
+// putEnvelope goes through [RSET] MAIL RCPT DATA. It returns the first refusal with its stage, or the reply to DATA.
 func (s *Session) putEnvelope(m *mail.Message, travels bool) (stage reply.Stage, r reply.Reply, err error) {
 	if !s.pipelining {
 		return s.ask(m)
 	}
 	if !travels {
-		s.flight = s.appendGroup(s.flight, m)
+		s.outgoing = s.appendGroup(s.outgoing, m)
 		if _, err := s.write(); err != nil {
 			return reply.Mail, r, s.fail(reply.Mail, err)
 		}
@@ -70,7 +70,8 @@ func (s *Session) appendGroup(b []byte, m *mail.Message) []byte {
 	return append(s.appendEnvelope(b, m, s.reset), "DATA\r\n"...)
 }
 
-// readGroup reads the replies to commands that went out together. Each is read, whatever the ones before it say (RFC 2920 section 3.1).
+// readGroup reads the replies to commands that went out together. Each is read, whatever the ones before it say (RFC
+// 2920 section 3.1).
 func (s *Session) readGroup() (stage reply.Stage, r reply.Reply, err error) {
 	if s.reset {
 		if r, err = s.read(reply.Rset, s.timeouts.Mail); err != nil || !positive(r) {
@@ -78,42 +79,42 @@ func (s *Session) readGroup() (stage reply.Stage, r reply.Reply, err error) {
 		}
 		s.reset = false
 	}
-	mail, err := s.read(reply.Mail, s.timeouts.Mail)
+	toMail, err := s.read(reply.Mail, s.timeouts.Mail)
 	if err != nil {
-		return reply.Mail, mail, err
+		return reply.Mail, toMail, err
 	}
-	stage, r = reply.Mail, mail
-	refused := !positive(mail)
-	rcpt, err := s.read(reply.Rcpt, s.timeouts.Rcpt)
+	stage, r = reply.Mail, toMail
+	refused := !positive(toMail)
+	toRcpt, err := s.read(reply.Rcpt, s.timeouts.Rcpt)
 	if err != nil {
 		return firstRefusal(refused, stage, r, reply.Rcpt, err)
 	}
 	if !refused {
-		stage, r, refused = reply.Rcpt, rcpt, !positive(rcpt)
+		stage, r, refused = reply.Rcpt, toRcpt, !positive(toRcpt)
 	}
-	data, err := s.read(reply.Data, s.timeouts.DataInit)
+	toData, err := s.read(reply.Data, s.timeouts.DataInit)
 	if err != nil {
 		return firstRefusal(refused, stage, r, reply.Data, err)
 	}
-	s.reset = positive(mail)
+	s.reset = positive(toMail)
 	switch {
 	case !refused:
-		s.closeAfter(data)
-		return reply.Data, data, nil
-	case positive(mail) && rcpt.Code >= 400 && data.Code == 354:
+		s.closeAfter(toData)
+		return reply.Data, toData, nil
+	case positive(toMail) && toRcpt.Code >= 400 && toData.Code == 354:
 		s.endForNobody()
-	case !positive(mail) && (positive(rcpt) || data.Code < 400):
-		// MAIL was not refused: there was a reply too many before, a second one to the last message for instance, and each of these is to
-		// one command before the one that it seems to answer.
-		return reply.Mail, mail, s.outOfStep(reply.Mail, mail)
-	case data.Code < 400:
+	case !positive(toMail) && (positive(toRcpt) || toData.Code < 400):
+		// This was no refusal of MAIL. There was one reply too many before, a second one to the last message for
+		// instance, so each of these replies answers the command before the one that it seems to answer.
+		return reply.Mail, toMail, s.outOfStep(reply.Mail, toMail)
+	case toData.Code < 400:
 		s.Close() // it does not answer what was asked
 	}
-	s.closeAfter(r, rcpt, data)
+	s.closeAfter(r, toRcpt, toData)
 	return stage, r, nil
 }
 
-// firstRefusal is the end of a group whose replies stopped coming: a refusal that came before counts.
+// firstRefusal is the result of a group whose replies stopped coming: a refusal that came before counts.
 func firstRefusal(refused bool, stage reply.Stage, r reply.Reply, at reply.Stage, err error) (reply.Stage, reply.Reply, error) {
 	if refused {
 		return stage, r, nil
@@ -121,8 +122,8 @@ func firstRefusal(refused bool, stage reply.Stage, r reply.Reply, at reply.Stage
 	return at, r, err
 }
 
-// endForNobody ends a message whose recipient was refused, and whose content the server expects all the same, by a lone dot (RFC 2920 section
-// 3.1). No message is under way that the dot could complete.
+// endForNobody sends a lone dot to a server that refused the recipient and waits for content all the same (RFC 2920
+// section 3.1). No message is in flight that the dot could complete.
 func (s *Session) endForNobody() {
 	done, err := s.command(reply.Data, s.timeouts.DataDone, ".")
 	if err == nil && (done.Code < 400 && !positive(done) || done.Code == 421) {
@@ -131,7 +132,7 @@ func (s *Session) endForNobody() {
 	s.reset = false
 }
 
-// ask goes through the commands with a server that wants one at a time.
+// ask goes through the commands one at a time, for a server without PIPELINING.
 func (s *Session) ask(m *mail.Message) (stage reply.Stage, r reply.Reply, err error) {
 	for _, c := range []struct {
 		stage   reply.Stage
@@ -159,7 +160,7 @@ func (s *Session) ask(m *mail.Message) (stage reply.Stage, r reply.Reply, err er
 	return stage, r, err
 }
 
-// closeAfter gives the session up when a reply says that the server does (RFC 5321 section 3.8).
+// closeAfter closes the session if one of the replies says that the server closes it (RFC 5321 section 3.8).
 func (s *Session) closeAfter(replies ...reply.Reply) {
 	for _, r := range replies {
 		if r.Code == 421 {
@@ -168,18 +169,19 @@ func (s *Session) closeAfter(replies ...reply.Reply) {
 	}
 }
 
-// sendData writes the content of the message that is ready, dot-stuffed, and where the server allows it, the envelope of the one behind it. If
-// the last octet of the message may have left the error is of the stage Dot: only then can the server have taken it.
+// sendData writes the content of a message, dot-stuffed, and where the server allows it, the envelope of the message
+// that was offered behind it. An error is of the stage Dot if the last octet of the message may have left: only then
+// can the server have taken it.
 func (s *Session) sendData(m *mail.Message) (err error) {
 	start := true // of a line
 	for _, piece := range m.Content {
 		for len(piece) > 0 {
-			block := head(piece)
-			if s.flight, err = stuff(s.flight, block, start); err != nil {
+			block := firstBlock(piece)
+			if s.outgoing, err = stuff(s.outgoing, block, start); err != nil {
 				return s.fail(reply.Data, err)
 			}
 			piece, start = piece[len(block):], block[len(block)-1] == '\n'
-			if len(s.flight) >= blockSize {
+			if len(s.outgoing) >= blockSize {
 				if err := s.writeContent(0); err != nil {
 					return err
 				}
@@ -187,22 +189,23 @@ func (s *Session) sendData(m *mail.Message) (err error) {
 		}
 	}
 	if !start {
-		s.flight = append(s.flight, "\r\n"...)
+		s.outgoing = append(s.outgoing, "\r\n"...)
 	}
-	s.flight = append(s.flight, ".\r\n"...)
-	complete := len(s.flight)
+	s.outgoing = append(s.outgoing, ".\r\n"...)
+	complete := len(s.outgoing)
 	s.reset, s.sent = false, true
 	if next := s.offered; next != nil && s.pipelining && s.localRefusal(next) == nil {
-		s.flight = s.appendGroup(s.flight, next)
+		s.outgoing = s.appendGroup(s.outgoing, next)
 		s.travels = true
 	}
 	return s.writeContent(complete)
 }
 
-// writeContent writes the flight, a part of the content. The last part is complete octets with the final dot, the others have no such place: 0.
+// writeContent writes what is outgoing, a part of the content. In the last part the first complete octets end with the
+// final dot; for the others complete is 0.
 func (s *Session) writeContent(complete int) error {
-	// A server that speaks before the message is complete is out of step. Its reply would be taken for the one to the final dot, and the message
-	// for refused when it is not, or sent. Now it can still be kept from being complete.
+	// A server that speaks before the message is complete is out of step. Its reply would be taken for the one to the
+	// final dot. Now the message can still be kept from being complete.
 	if err := s.interrupted(); err != nil {
 		return err
 	}
@@ -234,7 +237,8 @@ func (s *Session) answerData() (a reply.Answer, err error) {
 	if r.Code >= 300 && r.Code < 400 {
 		return a, s.outOfStep(reply.Dot, r)
 	}
-	// What nobody asked for, and no envelope is on its way that it could answer: the next reply would be taken for the answer to something else.
+	// Something came that nobody asked for, as no envelope travels that it could answer: the next reply would be taken
+	// for the answer to something else.
 	if r.Code == 421 || !s.travels && s.unread() > 0 {
 		s.Close()
 	}

@@ -23,7 +23,7 @@ func pieces(s ...string) [][]byte {
 	return content
 }
 
-// ready offers an envelope and says what came of it: "ready", "rcpt 550" or "rcpt error".
+// ready offers an envelope and returns what became of it: "ready", "rcpt 550" or "rcpt error".
 func ready(s *Session, m mail.Message) string {
 	s.Offer(&m)
 	return answer(s)
@@ -31,8 +31,8 @@ func ready(s *Session, m mail.Message) string {
 
 var stageNames = []string{reply.Mail: "mail", reply.Rcpt: "rcpt", reply.Data: "data", reply.Dot: "dot", reply.Rset: "rset"}
 
-// answer says what the server says to the envelope that was offered. The explanation of an error tells whether the server may have seen the
-// recipient.
+// answer returns what the server says to the envelope that was offered. It checks that the explanation of an error says
+// whether the server may have seen the recipient.
 func answer(s *Session) string {
 	ok, err := s.Ready()
 	var e *reply.Error
@@ -58,7 +58,8 @@ func answer(s *Session) string {
 	return fmt.Sprint(stageNames[a.Stage], " ", a.Code)
 }
 
-// carry takes one message through the session, and says what came of it: as ready, or "unsent", "doubt", "dot 250".
+// carry takes one message through the session and returns what became of it: as ready does, or "unsent", "doubt", "dot
+// 250".
 func carry(s *Session, m mail.Message, content [][]byte) string {
 	if got := ready(s, m); got != "ready" {
 		return got
@@ -82,8 +83,8 @@ func send(s *Session, content [][]byte, next *mail.Message) string {
 	return fmt.Sprint(stageNames[a.Stage], " ", a.Code)
 }
 
-// sendReady sends content for the message that is ready, with the envelope of the next one behind it unless that is nil. gone reports whether
-// the last octet of the message may have left.
+// sendReady sends content for the message that is ready, with the envelope of the next one behind it unless that is
+// nil. gone reports whether the last octet of the message may have left.
 func sendReady(s *Session, content [][]byte, next *mail.Message) (gone bool, err error) {
 	s.ready.Content = content
 	if next != nil {
@@ -99,10 +100,10 @@ func inDoubt(err error) bool {
 	return errors.As(err, &e) && e.Explanation.Verdict == reply.InDoubt
 }
 
-// modes are a server that wants one command at a time, and one that takes them together.
+// modes are a server that wants one command at a time, and one with PIPELINING.
 var modes = []struct{ name, open string }{{"stepwise", stepped}, {"pipelined", piped}}
 
-// transaction is the script of one transaction in a mode, with the server's answers to its steps.
+// transaction returns the script of one transaction in a mode, with the server's answers to its steps.
 func transaction(mode string, commands []string, answers map[string]string) string {
 	say := func(command string) string {
 		if a, ok := answers[command]; ok {
@@ -127,8 +128,8 @@ func transaction(mode string, commands []string, answers map[string]string) stri
 	return script.String() + held.String()
 }
 
-// TestTransaction: one way for a server to behave at one stage, and what comes of the message. The content is complete
-// if and only if the outcome is of the dot, or in doubt.
+// One way for a server to behave at one stage, and what becomes of the message. The content is complete if and only if
+// the outcome is of the dot, or in doubt.
 func TestTransaction(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -246,7 +247,7 @@ func TestTransaction(t *testing.T) {
 				}
 				s.Close()
 				<-server.done
-				// A lone dot ends what was for nobody.
+				// A lone dot ends a message for nobody.
 				if taken := len(server.bodies) > 0 && server.bodies[0] != ".\r\n"; taken != complete || strings.Contains(server.rest, ".\r\n") {
 					t.Errorf("%q, but the server has the message: %v (and %q)", got, taken, server.rest)
 				}
@@ -255,7 +256,7 @@ func TestTransaction(t *testing.T) {
 	}
 }
 
-// TestAfterRefusal: what a message's refusal leaves for the next one.
+// What the refusal of a message leaves for the next one.
 func TestAfterRefusal(t *testing.T) {
 	t.Parallel()
 	type answers = map[string]string
@@ -340,8 +341,8 @@ func TestAfterRefusal(t *testing.T) {
 	}
 }
 
-// TestThree: three messages in a row. The server that takes commands together answers to a final dot only after the next
-// envelope, so the test hangs unless that comes in the same flight; the other one gets nothing early.
+// Three messages in a row. The server with PIPELINING answers a final dot only after the next envelope, so the test
+// hangs unless that comes in the same flight; the other server gets nothing early.
 func TestThree(t *testing.T) {
 	t.Parallel()
 	const envelope = "mail|rcpt|data|"
@@ -374,7 +375,7 @@ func TestThree(t *testing.T) {
 	}
 }
 
-// TestNext: the message whose envelope went out behind another one.
+// The message whose envelope went out behind another one.
 func TestNext(t *testing.T) {
 	t.Parallel()
 	const group, ok = "mail|rcpt|data|", "250 ok|250 ok|354 go|"
@@ -420,7 +421,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestParameters: what is asked of MAIL, by what the server offers, and which addresses never leave.
+// The parameters of MAIL, by what the server offers, and the addresses that are never sent.
 func TestParameters(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -478,8 +479,8 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// A message that was never offered to the server must not disturb the one before it, nor the one after.
-func TestHeldBetween(t *testing.T) {
+// A message that is refused without the server must not disturb the one before it, nor the one after.
+func TestLocalRefusalBetween(t *testing.T) {
 	t.Parallel()
 	server := play(t, piped+"mail|rcpt|data|250 ok|250 ok|354 go|body|250 taken|mail|rcpt|data|250 ok|250 ok|354 go|body|250 taken", nil)
 	s := dial(t, server.config())

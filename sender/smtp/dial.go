@@ -20,14 +20,14 @@ type Transport struct {
 	gate   *dialGate // nil: none
 }
 
-// NewTransport makes a transport. It does not dial, and a configuration that cannot be used is told of by Dial.
+// NewTransport makes a transport. It does not dial: the error for a configuration that cannot be used comes from Dial.
 func NewTransport(c Config) *Transport {
 	c.Timeouts = c.Timeouts.withDefaults()
 	if c.Replies == nil {
 		c.Replies = reply.NewClassifier(nil)
 	}
 	t := &Transport{config: c}
-	if c.Security != None || c.Username != "" { // else the first sessions show nothing that the others have to know
+	if c.Security != None || c.Username != "" { // else the others have nothing to learn from the first sessions
 		t.gate = newDialGate(dialsAtFirst)
 	}
 	return t
@@ -68,7 +68,7 @@ func (c Config) dial(ctx context.Context) (*Session, error) {
 	stop := context.AfterFunc(ctx, s.Close)
 	err = s.open(ctx, c)
 	if !stop() {
-		// ctx closed the connection: what the session made of that does not matter.
+		// ctx has closed the connection, so what it looked like to the session does not matter.
 		err = reply.Broken(reply.Connect, context.Cause(ctx))
 	}
 	if err != nil {
@@ -83,7 +83,7 @@ func withHint(e *reply.Error, hint string) *reply.Error {
 	return e
 }
 
-// open goes from the fresh TCP connection to the session that takes messages.
+// open makes of a new TCP connection a session that takes messages.
 func (s *Session) open(ctx context.Context, c Config) error {
 	if c.Security == TLS {
 		if err := s.startTLS(ctx, c); err != nil {
@@ -122,7 +122,7 @@ func (s *Session) open(ctx context.Context, c Config) error {
 	return s.surplus(reply.Ehlo)
 }
 
-// upgrade goes over to TLS (RFC 3207).
+// upgrade starts TLS (RFC 3207).
 func (s *Session) upgrade(ctx context.Context, c Config) error {
 	if _, ok := s.extensions["STARTTLS"]; !ok {
 		return reply.Unusable(reply.StartTLS, errors.New("the server does not offer STARTTLS, so nothing was sent to it"),
@@ -142,12 +142,12 @@ func (s *Session) upgrade(ctx context.Context, c Config) error {
 	if err := s.startTLS(ctx, c); err != nil {
 		return err
 	}
-	// What was offered in plain text is forgotten (RFC 3207 section 4.2).
+	// What the server offered in plain text does not count (RFC 3207 section 4.2).
 	return s.hello(c, true)
 }
 
-// hello says EHLO and keeps the extensions. It says HELO only where nothing depends on extensions (must is false): as a fall-back in general
-// it would let anybody who can break the EHLO turn encryption off.
+// hello says EHLO and keeps the extensions. It falls back to HELO only where nothing depends on extensions (must is
+// false): else anybody who can break the EHLO could turn encryption off.
 func (s *Session) hello(c Config, must bool) error {
 	r, err := s.command(reply.Ehlo, s.timeouts.Greeting, "EHLO "+c.Helo)
 	if err != nil {
@@ -176,8 +176,8 @@ func (s *Session) hello(c Config, must bool) error {
 	return nil
 }
 
-// refused is the error for a reply that ends the opening. A reply that is no refusal, and not the one that was asked for either, does not get
-// better by trying again.
+// refused is the error for a reply that ends the opening. A reply that neither agrees nor refuses does not get better
+// by trying again.
 func (s *Session) refused(stage reply.Stage, r reply.Reply, hint string) *reply.Error {
 	e := &reply.Error{Stage: stage, Reply: r, Hint: hint, Explanation: s.replies.Explain(stage, r.Code, r.Status, r.Text)}
 	if r.Code < 400 {

@@ -7,7 +7,7 @@ import (
 	"mailblast/sender/reply"
 )
 
-// localRefusal is the refusal of an envelope that cannot be put to this server; nil for all others.
+// localRefusal returns the refusal of an envelope that must not be sent to this server, nil for all others.
 func (s *Session) localRefusal(m *mail.Message) *reply.Reply {
 	switch {
 	case m.UTF8 && !s.utf8:
@@ -18,7 +18,8 @@ func (s *Session) localRefusal(m *mail.Message) *reply.Reply {
 	return nil
 }
 
-// safe is the last fence against parameters and commands that are smuggled in by an address; the check of the list's addresses is the first.
+// safe is the last fence against an address that smuggles in parameters or commands. The first is the check of the
+// list.
 func safe(address string, utf8 bool) bool {
 	for _, c := range []byte(address) {
 		if c <= ' ' || c == '<' || c == '>' || c == 0x7f || c > 0x7f && !utf8 {
@@ -28,7 +29,7 @@ func safe(address string, utf8 bool) bool {
 	return true
 }
 
-// appendEnvelope appends the commands of an envelope, after RSET where the transaction before may be open.
+// appendEnvelope appends MAIL and RCPT, after RSET where the transaction before may be open.
 func (s *Session) appendEnvelope(b []byte, m *mail.Message, reset bool) []byte {
 	if reset {
 		b = append(b, "RSET\r\n"...)

@@ -9,8 +9,9 @@ import (
 	"mailblast/sender/reply"
 )
 
-// A dialGate lets only a few dials through until it is opened. All connections of a run begin at the same moment: the first show whether
-// the server can be used and the password is right, which a server may count, and they bring the TLS session that the others resume.
+// A dialGate lets only a few dials through until it is opened. All connections of a run begin at the same moment. The
+// first show whether the server can be used and the password is right (a server may count wrong ones), and they bring
+// the TLS session that the others resume.
 type dialGate struct {
 	places chan struct{}
 	opened chan struct{}
@@ -28,7 +29,8 @@ const (
 	gatePatience = 5 * time.Second // both may
 )
 
-// pass calls dial when there is a place. Whatever comes of it opens the gate, but a refusal that a person has to mend.
+// pass calls dial when there is a place. Unless it fails with an error that only a person can mend, the gate is open
+// afterwards.
 func (g *dialGate) pass(ctx context.Context, dial func() error) error {
 	if g == nil {
 		return dial()

@@ -11,7 +11,7 @@ import (
 	"mailblast/sender/reply"
 )
 
-// TestDialGate: ten connections begin at the same moment, and each takes a second to show what is the matter.
+// Ten connections begin at the same moment, and each takes a second to show what is the matter.
 func TestDialGate(t *testing.T) {
 	t.Parallel()
 	const forever = time.Hour
@@ -60,7 +60,7 @@ func TestDialGate(t *testing.T) {
 	}
 }
 
-// Who waits for a place goes when the run ends.
+// A dial that waits for a place ends when the run ends.
 func TestDialGateEnds(t *testing.T) {
 	t.Parallel()
 	g := newDialGate(0)

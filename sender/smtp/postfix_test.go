@@ -21,7 +21,8 @@ import (
 	"mailblast/campaign/mail"
 )
 
-// What a Postfix of our own is told. It delivers to a Maildir, refuses some recipients, and takes no message above 100,000 octets.
+// What a Postfix of our own is told. It delivers to a Maildir, refuses some recipients, and takes no message above
+// 100,000 octets.
 const (
 	postfixMain = `
 compatibility_level = 3.6
@@ -65,8 +66,8 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 	postfixAccess = "/^refused/ 550 5.1.1 no such user\n/^later/ 450 4.2.2 mailbox full\n"
 )
 
-// startPostfix starts the real server, with a configuration and a queue of its own and a certificate for 127.0.0.1. delivered reads its
-// Maildir once so many messages are there: the contents by recipient.
+// startPostfix starts the real server, with a configuration and a queue of its own and a certificate for 127.0.0.1.
+// delivered reads its Maildir once so many messages are there: the contents by recipient.
 func startPostfix(t *testing.T, certificate tls.Certificate) (port int, delivered func(n int) map[string][]string) {
 	t.Helper()
 	absent := t.Skip
@@ -183,7 +184,8 @@ type letter struct {
 	want    string
 }
 
-// letters are for different recipients, of whom some are refused, and some messages are too large, whether they say so or not.
+// letters are for different recipients, of whom some are refused, and some messages are too large, whether they say so
+// or not.
 func letters(name string, n int) []letter {
 	var all []letter
 	for i := range n {
@@ -209,8 +211,8 @@ func letters(name string, n int) []letter {
 	return all
 }
 
-// TestPostfix: a real server understands what we send, and we what it says, message by message and with eight under way. It lets a
-// later connection resume the TLS session of an earlier one.
+// TestPostfix: a real server understands what we send, and we what it says, message by message and with eight under
+// way. It lets a later connection resume the TLS session of an earlier one.
 func TestPostfix(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
@@ -226,8 +228,8 @@ func TestPostfix(t *testing.T) {
 		send     func(t *testing.T, s *Session, letters []letter) []string
 		resumes  bool
 	}{
-		{"data", None, 1, sendLetters, false}, {"bdat", None, 8, pushLetters, false},
-		{"data-tls", StartTLS, 1, sendLetters, false}, {"bdat-tls", StartTLS, 8, pushLetters, true},
+		{"data", None, 1, sendLetters, false}, {"bdat", None, 8, sendLettersWhole, false},
+		{"data-tls", StartTLS, 1, sendLetters, false}, {"bdat-tls", StartTLS, 8, sendLettersWhole, true},
 	} {
 		letters := letters(how.name, n)
 		config.Security, config.Depth = how.security, how.depth
@@ -292,13 +294,13 @@ func sendLetters(t *testing.T, s *Session, letters []letter) (outcomes []string)
 	return outcomes
 }
 
-// pushLetters has up to eight under way.
-func pushLetters(t *testing.T, s *Session, letters []letter) (outcomes []string) {
+// sendLettersWhole has up to eight under way.
+func sendLettersWhole(t *testing.T, s *Session, letters []letter) (outcomes []string) {
 	for i, l := range letters {
 		if i-len(outcomes) == 8 {
 			outcomes = append(outcomes, outcome(s))
 		}
-		if err := push(s, l.Message, pieces(l.content)); err != nil {
+		if err := sendWhole(s, l.Message, pieces(l.content)); err != nil {
 			t.Fatalf("%s: %v", l.To, err)
 		}
 	}

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A redactor knows a password in each form in which it went to the server: some echo what they got, whole, cut off or wrapped,
-// and not only while one logs in.
+// A redactor takes a password out of what a server says. Some servers echo what they got, whole, cut off or wrapped,
+// and not only during the log-in. It knows each form in which the password went to the server.
 type redactor struct {
 	forms []string
 	parts map[string]bool // every run of partSize octets in a form, or a whole shorter one
 }
 
-// partSize is how many octets of a form in a row are enough to be taken out.
+// partSize is the least number of consecutive octets of a form that are taken out.
 const partSize = 6
 
 func newRedactor(c Config) *redactor {
@@ -29,7 +29,7 @@ func newRedactor(c Config) *redactor {
 	return r
 }
 
-// redact takes the password out of a text. Nearly always there is nothing to take out, and that is seen quickly.
+// redact takes the password out of a text. It is quick where there is nothing to take out, which is nearly always.
 func (r *redactor) redact(text string) string {
 	for i := range len(text) {
 		if r.parts[text[i:min(i+partSize, len(text))]] || len(r.forms[0]) < partSize && strings.HasPrefix(text[i:], r.forms[0]) {
@@ -39,7 +39,7 @@ func (r *redactor) redact(text string) string {
 	return text
 }
 
-// replace writes [password] for each part of a form.
+// replace writes "[password]" for each part of a form.
 func (r *redactor) replace(text string) string {
 	var out strings.Builder
 	for len(text) > 0 {
@@ -58,7 +58,7 @@ func (r *redactor) replace(text string) string {
 	return strings.ReplaceAll(out.String(), "[password][password]", "[password]")
 }
 
-// shared returns how much of the start of text stands somewhere in form, 0 when it is less than least.
+// shared returns the length of the longest start of text that occurs in form, 0 if it is less than least.
 func shared(text, form string, least int) int {
 	longest := 0
 	for i := range len(form) {

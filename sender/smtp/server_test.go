@@ -42,9 +42,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	signal         tell the test, and go on
 //	close rst      end the connection
 //	hang           nothing, until the client closes
-//	deaf           not even read, until hear is called
+//	deaf           does not even read, until hear is called
 //
-// After the last step it hangs. What comes from the client and is not waited for is in rest.
+// After the last step it hangs. What the client sends and no step waits for is in rest.
 type server struct {
 	host string
 	port int
@@ -103,10 +103,10 @@ func play(t *testing.T, script string, config *tls.Config) *server {
 	return s
 }
 
-// hang is when a test that waits for the network has failed.
+// hang is how long a test waits for the network before it fails.
 const hang = 30 * time.Second
 
-// A scene is where in its script a server is.
+// A scene is the state of a server in its script.
 type scene struct {
 	*server
 	conn   net.Conn
@@ -119,7 +119,7 @@ func (s *server) run(c *scene, script []string) {
 	defer func() { c.conn.Close() }()
 	for _, step := range script {
 		if err := c.step(strings.TrimSpace(step)); err != nil {
-			// The client may leave when it likes; that is for the test to judge.
+			// The client may close when it likes; the test judges that.
 			var ne net.Error
 			if errors.As(err, &ne) && ne.Timeout() || errors.Is(err, errScript) {
 				s.err = fmt.Errorf("%s: %w", step, err)
@@ -258,7 +258,7 @@ func (s *server) config() Config {
 // short is the time-out of a stage that hangs.
 const short = 400 * time.Millisecond
 
-// dial opens a session that is closed, and its server waited for, at the test's end.
+// dial opens a session, and closes it at the end of the test.
 func dial(t *testing.T, c Config) *Session {
 	t.Helper()
 	s, err := NewTransport(c).Dial(t.Context())

@@ -14,7 +14,8 @@ import (
 	"mailblast/sender/reply"
 )
 
-// A Session carries messages over one connection, as sender.Session says. It belongs to one goroutine; only Close may be called by others.
+// A Session carries messages over one connection, as sender.Session says. It belongs to one goroutine; only Close may
+// be called by others.
 //
 // At a Depth of 1 the file data.go carries the messages, else chunking.go does.
 type Session struct {
@@ -24,16 +25,16 @@ type Session struct {
 	timeouts   Timeouts
 	replies    *reply.Classifier
 	extensions map[string]string
-	redactor   *redactor // of what must not stand in any reply; nil before the login
+	redactor   *redactor // takes the password out of replies; nil before the log-in
 
 	pipelining, size, utf8 bool // what the server offers
 	depth                  int
 
-	offered *mail.Message // the one that Ready will be asked about
-	ready   *mail.Message // the one that Send will send: the server waits for its content, or takes it without being asked
-	flight  []byte        // what the next write carries
-	reset   bool          // a transaction may be open that must be reset before the next one
-	broken  atomic.Bool
+	offered  *mail.Message // the one that Ready will be asked about
+	ready    *mail.Message // the one that Send will send: the server waits for its content, or takes it without being asked
+	outgoing []byte        // what the next write carries
+	reset    bool          // a transaction may be open, so that RSET has to come before the next one
+	broken   atomic.Bool
 
 	exchange
 	chunks
@@ -45,11 +46,12 @@ const readBuffer = 4 << 10
 // Depth is how many messages may be sent and not answered.
 func (s *Session) Depth() int { return s.depth }
 
-// Offer tells of a message. It and what it points to are not copied, and must stay as they are until it was sent, or Ready has refused it.
+// Offer tells the session of a message. The session keeps the pointer and copies nothing: the message must stay as it
+// is until Send has returned or Ready has refused it.
 func (s *Session) Offer(m *mail.Message) { s.offered = m }
 
-// Ready reports whether the message that was offered is to be sent. False: it was refused, and Answer tells why when those before it were
-// answered. After an error the message was not sent.
+// Ready reports whether the message that was offered is to be sent. False: it is refused, and Answer tells why in its
+// turn. After an error the message was not sent.
 func (s *Session) Ready() (bool, error) {
 	m := s.offered
 	s.offered = nil
@@ -59,8 +61,8 @@ func (s *Session) Ready() (bool, error) {
 	return s.readyData(m)
 }
 
-// Send sends the message that is ready: lines that end in CR LF, in pieces none of which ends between the two. It keeps nothing of them. The
-// error says by its explanation whether the last octet may have left.
+// Send sends the message that is ready: lines that end in CR LF, in pieces none of which ends between the two. It keeps
+// nothing of them. The error says by its explanation whether the last octet may have left.
 func (s *Session) Send() error {
 	m := s.ready
 	s.ready = nil
@@ -70,8 +72,8 @@ func (s *Session) Send() error {
 	return s.sendData(m)
 }
 
-// Answer tells what the server says to the oldest message that it has not told of; there must be one. After an error only the server knows
-// what became of it.
+// Answer tells what the server says to the oldest message that was sent or refused and not answered; there must be one.
+// The error says by its explanation what became of the message.
 func (s *Session) Answer() (reply.Answer, error) {
 	if s.depth > 1 {
 		return s.answerChunk()
@@ -82,18 +84,19 @@ func (s *Session) Answer() (reply.Answer, error) {
 // Broken reports whether the session can carry no further message.
 func (s *Session) Broken() bool { return s.broken.Load() }
 
-// Close closes the connection at once, without a word, not even that of TLS: that could have to wait for a server that does not read.
+// Close closes the connection at once. It does not even send the closing alert of TLS, which might have to wait for a
+// server that does not read.
 func (s *Session) Close() {
 	s.broken.Store(true)
 	s.tcp.Close()
 }
 
-// Quit says QUIT and closes. The answer does not matter, but a client should wait for it (RFC 5321 section 4.1.1.10). A session that is
-// broken, or in which a message is under way, is closed without a word.
+// Quit says QUIT and closes. The answer does not matter, but a client should wait for it (RFC 5321 section 4.1.1.10). A
+// session that is broken, or in which a message is under way, is closed without a word.
 func (s *Session) Quit() {
 	if !s.Broken() && s.ready == nil && s.offered == nil && !s.sent && len(s.queue) == 0 {
 		if _, err := s.command(reply.Rset, s.timeouts.Quit, "QUIT"); err == nil {
-			s.conn.Close() // with the farewell of TLS
+			s.conn.Close() // with the closing alert of TLS
 		}
 	}
 	s.Close()
@@ -125,7 +128,7 @@ func (s *Session) read(stage reply.Stage, timeout time.Duration) (reply.Reply, e
 	return s.redacted(r), nil
 }
 
-// redacted is a reply without the password.
+// redacted returns a reply without the password.
 func (s *Session) redacted(r reply.Reply) reply.Reply {
 	if s.redactor != nil {
 		r.Text = s.redactor.redact(r.Text)
@@ -133,8 +136,9 @@ func (s *Session) redacted(r reply.Reply) reply.Reply {
 	return r
 }
 
-// unread is how many octets have come that nobody has read, as far as that can be told without waiting. A TLS connection may hold whole
-// records that neither the reader nor the system shows: under a deadline that has passed it gives them out, and waits for no others.
+// unread returns how many octets have arrived that nobody has read, as far as this can be told without waiting. A TLS
+// connection may hold whole records that neither the reader nor the system shows: under a deadline that has passed it
+// returns them, and does not wait for others.
 func (s *Session) unread() int {
 	if _, encrypted := s.conn.(*tls.Conn); encrypted && s.r.Buffered() == 0 {
 		s.conn.SetReadDeadline(time.Unix(1, 0))
@@ -143,7 +147,8 @@ func (s *Session) unread() int {
 	return s.r.Buffered()
 }
 
-// surplus is the error for a server that said more than it was asked for: the next reply would be taken for the answer to something else.
+// surplus closes the session if the server said more than it was asked for: the next reply would be taken for the
+// answer to something else.
 func (s *Session) surplus(stage reply.Stage) error {
 	n := s.unread()
 	if n == 0 {
@@ -152,7 +157,7 @@ func (s *Session) surplus(stage reply.Stage) error {
 	return s.fail(stage, fmt.Errorf("the server sent %d octets that nobody asked for", n))
 }
 
-// outOfStep gives the session up after a reply that cannot be the answer to what was asked.
+// outOfStep closes the session after a reply that cannot be the answer to what was asked.
 func (s *Session) outOfStep(stage reply.Stage, r reply.Reply) error {
 	e := s.fail(stage, errors.New("the server's reply does not fit the command"))
 	e.Reply = r

@@ -16,8 +16,8 @@ import (
 	"mailblast/sender/sink"
 )
 
-// Ten connections that begin at the same moment make two handshakes in full, and so do ten more after them and those that come
-// again: all others resume. Counted by the server.
+// Ten connections that begin at the same moment make two handshakes in full, and so do ten more after them and those
+// that come again: all others resume. Counted by the server.
 func TestHandshakes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -74,8 +74,9 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// Eight messages are in flight on a session to a server that refuses some recipients and some messages, short ones and such as are
-// written in several parts: each has its own answer, and the server has those that it took, once and octet for octet.
+// Eight messages are in flight on a session to a server that refuses some recipients and some messages, short ones and
+// such as are written in several parts: each has its own answer, and the server has those that it took, once and octet
+// for octet.
 func TestSeveralInFlight(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{100, 300_000} {
@@ -120,7 +121,7 @@ func TestSeveralInFlight(t *testing.T) {
 				if i-len(got) == depth {
 					answer()
 				}
-				if err := push(s, sent[i], sent[i].Content); err != nil {
+				if err := sendWhole(s, sent[i], sent[i].Content); err != nil {
 					t.Fatal(err)
 				}
 			}

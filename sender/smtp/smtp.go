@@ -1,16 +1,18 @@
 // Package smtp carries messages to an SMTP server.
 //
-// A Transport dials: it connects, reads the greeting, says EHLO, starts TLS where the configuration asks for it, and logs in. It fails
-// closed: a session that should be encrypted or logged in and is not never comes back.
+// A Transport dials: it connects, reads the greeting, says EHLO, starts TLS where the configuration asks for it, and
+// logs in. It fails closed: a session that should be encrypted or logged in and is not never comes back.
 //
-// The Session takes messages by the steps of sender.Session: Offer, Ready, Send, Answer. There are two ways to carry them:
+// A Session takes messages by the steps of sender.Session: Offer, Ready, Send, Answer. It carries them in one of two
+// ways:
 //
-//   - one at a time, by DATA. Where the server offers PIPELINING (RFC 2920), the envelope of the next message goes out in the same flight as
-//     the end of this one, so that a message costs one round trip.
-//   - several at a time, by BDAT, where the server offers CHUNKING (RFC 3030) as well and the configuration asks for it: each goes out whole.
+//   - one at a time, by DATA. Where the server offers PIPELINING (RFC 2920), the envelope of the next message goes out
+//     in the same flight as the end of this one, so that a message costs one round trip.
+//   - several at a time, by BDAT, where the server offers CHUNKING (RFC 3030) as well and the configuration asks for
+//     it: each goes out whole.
 //
-// Every reply is counted. A server that says more, less or other than it was asked for loses the connection, and a message whose content was
-// not complete by then was not sent.
+// Every reply is counted. A session is closed whose server says more, less or something else than it was asked for, and
+// a message whose content was not complete by then was not sent.
 package smtp
 
 import (
@@ -42,12 +44,12 @@ type Config struct {
 	Username, Password string     // both or none
 	Helo               string     // domain or address literal for EHLO
 	SourceIP           netip.Addr // of this machine; zero: the system chooses
-	Depth              int        // messages on their way at a time, where the server offers CHUNKING; 0, 1: one
+	Depth              int        // messages in flight at a time, where the server offers CHUNKING; 0: 1
 	Timeouts           Timeouts
 	Replies            *reply.Classifier // explains what the server says, and serves all transports of a run; nil: one without rules of the user's own
 }
 
-// Timeouts bound every stage. Zero fields mean the defaults, those of RFC 5321 section 4.5.3.2.
+// Timeouts bound every stage. Zero fields mean the defaults, which are those of RFC 5321 section 4.5.3.2.
 type Timeouts struct {
 	Connect   time.Duration // name look-up and TCP, all addresses together; 30 s
 	Greeting  time.Duration // greeting, EHLO, STARTTLS, TLS handshake, each step of AUTH; 5 min each
@@ -74,7 +76,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// check refuses what would otherwise open a session that is less safe than was meant.
+// check refuses a configuration whose sessions would be less safe than was meant.
 func (c Config) check() error {
 	if c.Security != StartTLS && c.Security != TLS && c.Security != None {
 		return fmt.Errorf("unknown security %q: use %s, %s or %s", c.Security, StartTLS, TLS, None)

@@ -14,7 +14,7 @@ import (
 	"mailblast/sender/reply"
 )
 
-// TestOpen: what Dial makes of a server that is spoken to in plain text.
+// What Dial makes of a server in plain text.
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -72,7 +72,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// checkError asks for an error with a text, or for none when want is "".
+// checkError checks that there is an error with a text, or none if want is "".
 func checkError(t *testing.T, err error, stage reply.Stage, want string, final bool) {
 	t.Helper()
 	if want == "" {
@@ -95,7 +95,7 @@ func checkError(t *testing.T, err error, stage reply.Stage, want string, final b
 	}
 }
 
-// Extensions that HELO's answer seems to offer do not count.
+// Extensions that the reply to HELO seems to offer do not count.
 func TestHeloOffersNothing(t *testing.T) {
 	t.Parallel()
 	server := play(t, greet+"502 what?|> HELO client.example|250-hi|250 PIPELINING|mail|250 ok|rcpt|250 ok|data|354 go", nil)
@@ -149,7 +149,7 @@ func TestTLS(t *testing.T) {
 			t.Parallel()
 			server := play(t, c.script, c.server)
 			config := server.config()
-			// That verification is switched off elsewhere has no effect here.
+			// Verification that is switched off in the configuration is on all the same.
 			config.Security, config.TLS = c.security, &tls.Config{RootCAs: ours.pool(), InsecureSkipVerify: true}
 			s, err := NewTransport(config).Dial(t.Context())
 			if err == nil {
@@ -160,7 +160,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// What was offered before TLS is forgotten, and what is offered in it counts.
+// What the server offered before TLS does not count, and what it offers in TLS does.
 func TestTLSForgets(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
@@ -187,7 +187,7 @@ func TestTLSForgets(t *testing.T) {
 	}
 }
 
-// A server that says nothing is given up after its time-out, with what may be the reason.
+// A server that says nothing is given up after the time-out, with a possible reason.
 func TestOpenHangs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -317,7 +317,7 @@ func TestQuit(t *testing.T) {
 	}
 }
 
-// A connection comes from the address that was asked for.
+// A connection comes from the address that the configuration names.
 func TestSourceIP(t *testing.T) {
 	for _, c := range []struct{ listen, from string }{{"127.0.0.1:0", "127.0.0.2"}, {"[::1]:0", "::1"}} {
 		l, err := net.Listen("tcp", c.listen)

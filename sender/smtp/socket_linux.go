@@ -8,16 +8,17 @@ import (
 	"unsafe"
 )
 
-// A socket is a TCP connection that is read and written without telling Go's scheduler. The descriptor does not block, so there is
-// nothing to tell. Yet a message takes the kernel more than 20 µs, at which the scheduler gives the thread's place to another
-// one, and goes on looking every 20 µs whether it has to again: that took a tenth of the processor time of a run, and twice the
-// context switches. Waiting, deadlines and closing are those of net.
+// A socket is a TCP connection that is read and written without telling Go's scheduler. The scheduler need not know, as
+// the descriptor does not block. If it is told, it takes the processor away from a thread that is in the kernel for
+// more than 20 µs, as it is for every message, and then looks every 20 µs whether it has to do so again: that took a
+// tenth of the processor time of a run, and doubled the context switches. Waiting, deadlines and closing are those of
+// net.
 type socket struct {
 	*net.TCPConn
 	raw syscall.RawConn
 }
 
-// newSocket makes a socket of conn; where that cannot be it returns conn.
+// newSocket makes a socket of conn, or returns conn if it is no TCP connection.
 func newSocket(conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -61,7 +62,7 @@ func (s *socket) Write(b []byte) (n int, err error) {
 	return n, s.explain("write", err, errno)
 }
 
-// explain is the error of a call as net tells it: err is from waiting, errno from the kernel.
+// explain returns the error of a call in the form that net gives it: err is from waiting, errno from the kernel.
 func (s *socket) explain(op string, err error, errno syscall.Errno) error {
 	if e, ok := err.(*net.OpError); ok {
 		err = e.Err
@@ -74,23 +75,23 @@ func (s *socket) explain(op string, err error, errno syscall.Errno) error {
 	return &net.OpError{Op: op, Net: s.LocalAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
 }
 
-// SyscallConn is the same one each time.
+// SyscallConn returns the same value each time, so that it costs no allocation.
 func (s *socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
 
 func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
-	return again(func() (uintptr, uintptr, syscall.Errno) {
+	return restart(func() (uintptr, uintptr, syscall.Errno) {
 		return syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	})
 }
 
 func rawWrite(fd uintptr, b []byte) (int, syscall.Errno) {
-	return again(func() (uintptr, uintptr, syscall.Errno) {
+	return restart(func() (uintptr, uintptr, syscall.Errno) {
 		return syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 	})
 }
 
-// again makes a call until no signal interrupts it.
-func again(call func() (uintptr, uintptr, syscall.Errno)) (int, syscall.Errno) {
+// restart makes a call until no signal interrupts it.
+func restart(call func() (uintptr, uintptr, syscall.Errno)) (int, syscall.Errno) {
 	for {
 		switch n, _, errno := call(); errno {
 		case 0:

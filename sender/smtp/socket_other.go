@@ -4,5 +4,5 @@ package smtp
 
 import "net"
 
-// newSocket is for Linux only.
+// newSocket returns conn: sockets are for Linux only.
 func newSocket(conn net.Conn) net.Conn { return conn }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A flight goes out at once, however small it is: with Nagle's algorithm (RFC 896) it would wait for the acknowledgement of the one
-// before. Go switches that off by itself; this is to notice when it no longer does.
+// A flight goes out at once, however small it is: with Nagle's algorithm (RFC 896) it would wait for the
+// acknowledgement of the one before. Go switches that off by itself; this is to notice when it no longer does.
 func TestNoDelay(t *testing.T) {
 	t.Parallel()
 	s := dial(t, play(t, stepped, nil).config())

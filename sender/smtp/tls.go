@@ -24,13 +24,13 @@ func (s *Session) startTLS(ctx context.Context, c Config) error {
 	if c.Security == TLS {
 		stage = reply.Connect
 	}
-	s.conn.SetDeadline(time.Time{}) // the last command's may be almost over
+	s.conn.SetDeadline(time.Time{}) // that of the last command may be almost over
 	conn := tls.Client(s.conn, config)
 	ctx, cancel := context.WithTimeout(ctx, s.timeouts.Greeting)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		final, hint := explainTLS(err, c)
-		err = fmt.Errorf("TLS handshake: %w", shown{err})
+		err = fmt.Errorf("TLS handshake: %w", printable{err})
 		if final {
 			return reply.Unusable(stage, err, hint)
 		}
@@ -41,7 +41,7 @@ func (s *Session) startTLS(ctx context.Context, c Config) error {
 	return nil
 }
 
-// explainTLS says what to do about a handshake that failed, and whether trying again is of no use until then.
+// explainTLS says what a person can do about a handshake that failed, and whether trying again is useless before that.
 func explainTLS(err error, c Config) (final bool, hint string) {
 	var verify *tls.CertificateVerificationError
 	var header tls.RecordHeaderError
@@ -73,13 +73,13 @@ func explainCertificate(err error, c Config) string {
 	return "the server's certificate cannot be trusted"
 }
 
-// shown is an error of TLS whose text is fit for a terminal: the names in a certificate, which it repeats, are whatever
-// the certificate's maker wrote, also when nobody trusts it.
-type shown struct{ err error }
+// A printable is an error of TLS with a text that is fit for a terminal. The error repeats the names in a certificate,
+// and these are whatever its maker wrote, also when nobody trusts the certificate.
+type printable struct{ err error }
 
-func (e shown) Unwrap() error { return e.err }
+func (e printable) Unwrap() error { return e.err }
 
-func (e shown) Error() string {
+func (e printable) Error() string {
 	const most = 400 // octets; a certificate may hold thousands of names
 	return text.Visible(text.Short(e.err.Error(), most))
 }

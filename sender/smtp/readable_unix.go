@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// readable reports whether something has come over the connection, or its end, that was not read yet. It does not wait.
+// readable reports, without waiting, whether octets or the end of the connection have arrived that were not read yet.
 func readable(conn net.Conn) bool {
 	c, ok := conn.(syscall.Conn)
 	if !ok {

@@ -4,5 +4,5 @@ package smtp
 
 import "net"
 
-// readable cannot tell here.
+// readable cannot tell on this system.
 func readable(net.Conn) bool { return false }
