@@ -9,11 +9,11 @@ import (
 	"mailblast/store"
 )
 
-// quotaMost is how long a recipient waits at most for a quota to be new: no server says when its day began, and somebody may buy
-// more.
+// quotaMost is how long a recipient waits at most for a new quota: no server says when its day began, and somebody may
+// buy more.
 const quotaMost = time.Hour
 
-// decide says what becomes of a recipient by a server's answer. It is pure but for the jitter of the back-off.
+// decide returns what becomes of a recipient by a server's answer. It is pure but for the jitter of the back-off.
 func (o *Options) decide(j store.Job, a reply.Answer, server string, now time.Time) store.Outcome {
 	out := store.Outcome{Job: j, Code: a.Code, Status: a.Status, Text: a.Text, Server: server}
 	switch {
@@ -25,11 +25,11 @@ func (o *Options) decide(j store.Job, a reply.Answer, server string, now time.Ti
 			out.Kind = store.Bounced
 		}
 	case a.Quota > 0:
-		// Nobody is to fail because the quota of the day is used up.
+		// No recipient fails because the quota of the day is used up.
 		out.State, out.Due = store.Queued, now.Add(min(a.Quota, quotaMost))
 	case a.Verdict == reply.Throttle, a.Stage == reply.Mail:
-		// Said before the server had seen the recipient, or of the speed: not the recipient's fault, so no attempt is
-		// used up, and throttled mail is never given up.
+		// The server had not seen the recipient, or speaks of the speed. This is not about the recipient, so no attempt
+		// is used up, and throttled mail is never given up.
 		out.State, out.Due = store.Queued, now.Add(jitter(time.Second))
 	default:
 		o.again(&out, now, a.RetryAfter)
@@ -37,8 +37,9 @@ func (o *Options) decide(j store.Job, a reply.Answer, server string, now time.Ti
 	return out
 }
 
-// decideInterrupted says what becomes of a recipient by an error of the session. It reports false when the server had not seen the recipient:
-// the message is put back, and was not tried. An error that explains nothing may have come after the message had left.
+// decideInterrupted returns what becomes of a recipient by an error of the session. It reports false if the server had
+// not seen the recipient: then the message was not tried, and is put back. An error that explains nothing may have come
+// after the message had left.
 func (o *Options) decideInterrupted(j store.Job, err error, server string, now time.Time) (out store.Outcome, tried bool) {
 	out = store.Outcome{Job: j, Text: err.Error(), Server: server}
 	var e *reply.Error
@@ -54,9 +55,10 @@ func (o *Options) decideInterrupted(j store.Job, err error, server string, now t
 	return out, true
 }
 
-// again makes an outcome the recipient's next attempt, or its end when there were enough. named is the time after which the server wants
-// it again, as greylisting has one; 0: it named none. Who names one again was wrong the first time: it may then be later than the
-// back-off, and not sooner, so that no attempts are lost to a server that always says the same.
+// again makes of an outcome the recipient's next attempt, or its failure if there were enough. named is the time after
+// which the server wants the message again, as in greylisting; 0: it names none. A server that names one again was
+// wrong the first time: from the second attempt on, named may make the back-off longer and not shorter, so that no
+// attempts are lost to a server that always says the same.
 func (o *Options) again(out *store.Outcome, now time.Time, named time.Duration) {
 	if out.Job.Attempt >= o.Attempts {
 		out.State = store.Failed
@@ -70,9 +72,9 @@ func (o *Options) again(out *store.Outcome, now time.Time, named time.Duration) 
 	out.Due = now.Add(wait)
 }
 
-// backoff is the time until the next attempt after the given one (from 1): doubled each time up to most, and up to a
-// fifth less, so that what failed together does not come back together. Less and not more: who stays for a minute (--wait) stays for
-// what is deferred by a minute.
+// backoff returns the time from an attempt (from 1) to the next one. It doubles each time, up to most, less up to a
+// fifth, so that messages that failed together do not come back together. It is less and not more, so that a run that
+// stays for a minute (--wait) stays for what is deferred by a minute.
 func backoff(attempt int, least, most time.Duration) time.Duration {
 	d := least
 	for i := 1; i < attempt && d < most; i++ {
@@ -82,7 +84,7 @@ func backoff(attempt int, least, most time.Duration) time.Duration {
 	return d - rand.N(d/5+1)
 }
 
-// jitter is d, up to a fifth more or less.
+// jitter returns d, up to a fifth more or less.
 func jitter(d time.Duration) time.Duration {
 	return d - d/5 + rand.N(d/5*2+1)
 }

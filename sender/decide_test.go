@@ -95,7 +95,8 @@ func TestDecideDead(t *testing.T) {
 	}
 }
 
-// What an error of the session means for the message of that moment. One that explains nothing may have come after the message had left.
+// What an error of the session means for the message of that moment. One that explains nothing may have come after the
+// message had left.
 func TestDecideInterrupted(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	o := Options{Attempts: 3, BackoffMin: time.Minute, BackoffMax: time.Hour}

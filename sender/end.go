@@ -10,19 +10,19 @@ import (
 	"mailblast/store"
 )
 
-// How a message ends: answered by the server, in doubt, or put back, and what the others learn from it.
+// How a message ends: it is answered, in doubt, or put back; and what follows for the others.
 
-// refusalsMost is how many recipients in a row may be refused for a reason that sounds like ours before it is.
+// refusalsMost is how many refusals in a row, for a reason that sounds like ours, leave the server out.
 const refusalsMost = 10
 
-// putBack puts a message back that was not tried, with the permit that it had. The feeder calls it too.
+// putBack puts a message back that was not tried, and returns its permit. The feeder calls it too.
 func (w *worker) putBack(t *task) {
 	w.lane.pace.Return(t.permit, pace.Untried)
 	w.awaited.CompareAndSwap(t, nil)
 	w.engine.putBack(t.Job)
 }
 
-// interrupted ends a message by the error of its session.
+// interrupted ends a message because of an error of its session.
 func (w *worker) interrupted(t *task, err error) {
 	t.begun()
 	if out, tried := w.engine.opt.decideInterrupted(t.Job, err, w.lane.route.Name, time.Now()); tried {
@@ -32,7 +32,7 @@ func (w *worker) interrupted(t *task, err error) {
 	}
 }
 
-// answered ends a message by the server's answer, and draws what follows from it for the others.
+// answered ends a message by the server's answer, and draws the consequences for the others.
 func (w *worker) answered(t *task, a reply.Answer) {
 	now := time.Now()
 	out := w.engine.opt.decide(t.Job, a, w.lane.route.Name, now)
@@ -41,7 +41,7 @@ func (w *worker) answered(t *task, a reply.Answer) {
 		out.Kind = store.Plain // until the server is believed
 	}
 	if a.Stage != reply.Mail && !a.Closing {
-		w.failures = 0 // it does talk about recipients
+		w.failures = 0 // the server does talk about recipients
 	}
 	switch {
 	case out.State == store.Sent:
@@ -56,13 +56,13 @@ func (w *worker) answered(t *task, a reply.Answer) {
 		if begun {
 			w.lane.log.Info("the server throttles", "pause", pause, "reply", a.String())
 		}
-	case w.ofAll(t, a):
+	case w.refusesAll(t, a):
 		w.lane.leaveOut(&StopError{Reason: "the server refuses the messages for a reason that is not the recipients'", Err: errors.New(a.String())}, time.Time{}, w.engine.stop)
 	case out.State == store.Queued && a.Stage == reply.Mail && (!a.Closing || w.carried == 0):
 		w.failed(&reply.Error{Stage: a.Stage, Reply: a.Reply, Explanation: a.Explanation})
 	}
 	if a.Stage == reply.Dot {
-		w.ended++
+		w.completed++
 	}
 	if out.State != store.Sent {
 		w.lane.pace.Return(t.permit, pace.Refused)
@@ -85,10 +85,11 @@ func (w *worker) answered(t *task, a reply.Answer) {
 	w.engine.unhold()
 }
 
-// ofAll reports whether the server refuses for a reason that hits all messages. What it says before it has seen a recipient is enough; else it takes
-// several, as one recipient's server may say what sounds like our relay's refusal. So it does where the sender or the size is refused for good,
-// as that would fail the whole list.
-func (w *worker) ofAll(t *task, a reply.Answer) bool {
+// refusesAll reports whether the server refuses for a reason that hits all messages. If it stops us before it has seen
+// a recipient, once is enough. Later it takes several refusals, since the server of one recipient may say what sounds
+// like a refusal by our relay. It also takes several if the sender or the size is refused for good, as this would fail
+// the whole list.
+func (w *worker) refusesAll(t *task, a reply.Answer) bool {
 	early := a.Stage == reply.Mail
 	switch {
 	case a.Verdict == reply.Stop && early:
@@ -99,7 +100,7 @@ func (w *worker) ofAll(t *task, a reply.Answer) bool {
 	return false
 }
 
-// settle hands an outcome to the recorder and to whoever watches.
+// settle hands an outcome to the recorder, and counts it.
 func (w *worker) settle(out store.Outcome) {
 	use := pace.Refused
 	if out.State == store.Sent || out.State == store.InDoubt {

@@ -99,8 +99,8 @@ func (l limits) Return(ctx context.Context, u store.Unsent) error {
 	return l.store.Return(ctx, "fake:25", "", l.limits, u)
 }
 
-// A server answers as its scripts say, and keeps what it saw. A script is what happens to one recipient's messages, try after
-// try; the last entry is for all further ones. An entry is one of
+// A server answers as its scripts say, and keeps what it saw. A script is what happens to one recipient's messages, try
+// after try; the last entry is for all further ones. An entry is one of
 //
 //	STAGE CODE TEXT   the reply at mail, rcpt, data or dot; "dot 250 ok" is what happens without a script
 //	lost STAGE        the connection breaks there: at mail, rcpt, data (before the content was written), content (in the
@@ -422,8 +422,8 @@ func compose() Compose {
 	}
 }
 
-// verify asserts what holds after every run: no message was completed twice, each row is in a state that agrees with what
-// the server knows, and each row that is not in want is sent.
+// verify asserts what holds after every run: no message was completed twice, each row is in a state that agrees with
+// what the server knows, and each row that is not in want is sent.
 func (s *server) verify(q *queue, recipients int, want map[string]store.State) {
 	s.t.Helper()
 	rows := q.rows(s.t)

@@ -50,8 +50,8 @@ func (f *faulty) Pending(ctx context.Context) (store.Counts, time.Time, error) {
 
 var errDisk = errors.New("disk full")
 
-// A queue that cannot be written for a moment loses nothing, and one that stays so ends the run: what is in the file then
-// agrees with what the server has.
+// A queue that cannot be written for a moment loses nothing, and one that stays so ends the run: what is in the file
+// then agrees with what the server has.
 func TestQueueFaults(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -5,32 +5,38 @@ import (
 	"time"
 )
 
-// groupMost is how many messages are composed and begun together for one connection.
+// groupMost is the most messages that are composed and begun together for one connection.
 const groupMost = 8
 
-// pipeline carries messages over the session, first before all others, until none is to be had at once or the session takes no more. w.pipe
-// holds those that were taken up, in their order; the first w.inFlight of them were sent, or refused, and their answers are to be asked for.
+// pipeline carries messages over the session, beginning with first, until none is to be had at once or the session
+// takes no more. w.pipe holds the messages that were taken up, in their order. The first w.inFlight of them were sent
+// or refused, and their answers are still to be asked for.
 //
-// How the row of a message follows its steps, and why there is no moment of death that makes a second copy or loses a row:
+// The row of a message follows its steps, so that no moment of death makes a second copy or loses a row:
 //
-//   - The row is claimed until the recorder has its begin on the disk. Nothing has left by then that a server could take for a whole message, as
-//     Send comes after begun. A process that dies leaves a claimed row, which is queued again: it is not lost, and there is no copy.
-//   - The row is sending, durably, from before Send until its outcome is on the disk. A process that dies leaves it sending, which becomes in
-//     doubt and is not sent again by itself.
-//   - The outcome is handed to the recorder after it has answered for the begin, and the recorder writes in the order in which things were
-//     handed to it. So no begin comes after the outcome of the same attempt, which would make a row of it that was sent and looks unsent.
-//   - A row whose message was not sent after all, since the session broke before, goes back in the same way. If the process dies before that is on
-//     the disk, the row is in doubt although nothing left: that is one more in doubt, and neither a copy nor a loss.
+//   - The row is claimed until its begin is on the disk. Send comes after that, so no server can have a whole message
+//     before. If the process dies, the row is claimed and goes back to the queue: the recipient is not lost, and there
+//     is no copy.
+//   - The row is sending from before Send until its outcome is on the disk. If the process dies, the row is sending,
+//     which means in doubt, and in doubt is never sent again by itself.
+//   - The outcome is handed to the recorder after the recorder has answered for the begin, and the recorder writes in
+//     the order in which it was asked. So a begin never comes after the outcome of its own attempt, which would bring
+//     back a row that had ended.
+//   - A row whose message was begun and not sent, as the session broke, goes back in the same way. If the process dies
+//     before this is on the disk, the row is in doubt although nothing left. This is one more in doubt, and neither a
+//     copy nor a loss.
 //
-// Begins are asked for when half of the places are free, so that the other half is in flight meanwhile. Whatever was in those places has had
-// its outcome handed to the recorder by then. So there are never more rows of a connection sending than places: two at a Depth of 1, else Depth. A
-// connection that dies puts those in doubt that were in flight.
+// A connection has a number of places: two at a Depth of 1, else Depth. Begins are asked for when half of the places
+// are free, so that the other half is in flight meanwhile. The outcomes of the messages that were in the free places
+// were handed to the recorder before. So a connection never has more rows sending than places. If a connection dies,
+// those in flight are in doubt.
 //
-// At a Depth of 1 the message after the one that is sent is offered before, so that its envelope travels with the end of that one. Its begin is asked
-// for while the answer is awaited, or where that would be long before the disk is done, with the begin of the one before it, so that a connection waits
-// for the disk once for two messages. At a larger Depth a message is offered when its begin is on the disk.
+// At a Depth of 1 the next message is offered before the present one is sent, so that its envelope travels with the end
+// of that one. Its begin is asked for while the answer is awaited. On a slow disk the answer would come long before the
+// begin is on the disk: there both begins are asked for together, so that a connection waits for the disk once for two
+// messages. At a larger Depth a message is offered when its begin is on the disk.
 //
-// Whatever is said to one message, the others in flight have their answers too: a session is not left before each was asked for.
+// A session is not left before the answer to each message in flight was asked for.
 func (w *worker) pipeline(first *task) {
 	w.pipe = append(w.pipe, first)
 	for len(w.pipe) > 0 {
@@ -54,8 +60,8 @@ func (w *worker) pipeline(first *task) {
 	}
 }
 
-// write takes messages up while there is room, and sends those whose turn has come. After an error the session takes no more, and the message that
-// the error is about has ended.
+// write takes messages up while there is room, and sends those whose turn has come. After an error the session takes no
+// more, and the message that the error is about has ended.
 func (w *worker) write() error {
 	depth := w.session.Depth()
 	if depth == 1 {
@@ -70,7 +76,7 @@ func (w *worker) write() error {
 			w.remove(w.inFlight)
 			w.putBack(t)
 			w.lane.log.Warn("not sent: the row could not be marked as sending, or was suppressed meanwhile", "recipient", t.Address)
-			if t.ready { // the server waits for its content, and must not get it
+			if t.ready { // the server waits for the content, and must not get it
 				w.session.Close()
 				w.hangUp()
 				return nil
@@ -94,10 +100,10 @@ func (w *worker) write() error {
 	return nil
 }
 
-// unsent are the messages that were taken up and not sent.
+// unsent returns the messages that were taken up and not sent.
 func (w *worker) unsent() []*task { return w.pipe[w.inFlight:] }
 
-// takeUp adds messages to the pipe that are to be had at once, if half of the places are free, and asks for begins.
+// takeUp adds to the pipe what is to be had at once, if half of the places are free, and asks for begins.
 func (w *worker) takeUp() {
 	depth := w.session.Depth()
 	places := max(2, depth)
@@ -121,8 +127,8 @@ func (w *worker) takeUp() {
 	w.engine.recorder.begin(unsent...)
 }
 
-// ready offers t, unless that was done, and asks the session whether it is to be sent. One that was refused is in flight until its answer was
-// asked for; one that an error is about has ended.
+// ready offers t, unless this was done before, and asks the session whether it is to be sent. If it is refused it is in
+// flight, as its answer is still to be asked for. After an error it has ended.
 func (w *worker) ready(t *task) (bool, error) {
 	w.offer(t)
 	w.await(w.pipe[0])
@@ -136,7 +142,7 @@ func (w *worker) ready(t *task) (bool, error) {
 	return t.ready, err
 }
 
-// offer tells the session of t, if that was not done.
+// offer tells the session of t, unless this was done before.
 func (w *worker) offer(t *task) {
 	if t.offered.IsZero() {
 		t.offered = time.Now()
@@ -144,9 +150,9 @@ func (w *worker) offer(t *task) {
 	}
 }
 
-// send sends t, whose begin is on the disk. One that an error is about has ended.
+// send sends t, whose begin is on the disk. After an error it has ended.
 func (w *worker) send(t *task) error {
-	w.await(w.pipe[0]) // before it is written: a server that does not read on is seen to hang, and on what
+	w.await(w.pipe[0]) // now, as a server that does not read on hangs here
 	w.carried++
 	if err := w.session.Send(); err != nil {
 		w.remove(w.inFlight)
@@ -157,8 +163,8 @@ func (w *worker) send(t *task) error {
 	return nil
 }
 
-// prepareMore uses the time until the answer: it asks for the begin of a message that could not be sent behind the others, and composes the one after
-// it.
+// prepareMore uses the time until the answer. If a message could not be sent behind the others, it asks for the begin
+// of that one, and composes another one ahead.
 func (w *worker) prepareMore() {
 	unsent := w.unsent()
 	if len(unsent) == 0 {
@@ -172,8 +178,8 @@ func (w *worker) prepareMore() {
 	}
 }
 
-// read asks for the answer to the oldest message in flight; to all of them when the session takes no more, as leaving it would lose what the server
-// has said already. It returns why the session takes no more.
+// read asks for the answer to the oldest message in flight. It asks for all answers if the session takes no more, as
+// the server may have said them already. It returns why the session takes no more.
 func (w *worker) read(lost error) error {
 	for asked := false; w.inFlight > 0 && (!asked || lost != nil || w.session.Broken()); asked = true {
 		t := w.pipe[0]
@@ -214,8 +220,8 @@ func (w *worker) putBackUnsent() {
 	}
 }
 
-// begun waits for the answer to t's begin if there is one to come, and reports whether the begin is on the disk. Nothing else is recorded of a job
-// before that.
+// begun waits for the recorder's answer to the begin of t, if the begin was asked for, and reports whether it is on the
+// disk. Nothing else of a job is recorded before that.
 func (t *task) begun() bool {
 	if t.kept != nil && !t.answered {
 		t.sending, t.answered = <-t.kept, true

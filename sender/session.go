@@ -9,18 +9,18 @@ import (
 	"mailblast/sender/reply"
 )
 
-// A worker's session: how it is opened and given up, and what follows for the server from its troubles.
+// The session of a worker: how it is opened and closed, and what its troubles mean for the server.
 
 const (
-	// failuresMost is how often in a row a worker finds the server unusable before the run is stopped.
+	// failuresMost is how many failures of a worker in a row leave the server out.
 	failuresMost = 5
 
-	// perSessionMin is how many messages a session has carried when it is taken for granted that there were enough of them, and not
-	// too many sessions.
+	// perSessionMin is the least number of messages after which a refusal of the session means that it has carried
+	// enough, and not that there are too many sessions.
 	perSessionMin = 10
 )
 
-// room is how many more messages the session may carry.
+// room returns how many more messages the session may carry.
 func (w *worker) room() int {
 	room := math.MaxInt
 	for _, most := range []int{w.lane.route.MessagesPerConnection, int(w.lane.perSession.Load())} {
@@ -31,7 +31,7 @@ func (w *worker) room() int {
 	return room
 }
 
-// dial makes sure that there is a session.
+// dial makes sure that there is a session, and reports whether there is.
 func (w *worker) dial() bool {
 	if w.session != nil && (w.session.Broken() || w.room() <= 0) {
 		w.hangUp()
@@ -46,7 +46,7 @@ func (w *worker) dial() bool {
 		}
 		return false
 	}
-	w.session, w.carried, w.ended, w.spent = s, 0, 0, false
+	w.session, w.carried, w.completed, w.spent = s, 0, 0, false
 	w.unhook = context.AfterFunc(w.engine.work, s.Close)
 	w.lane.up.Add(1)
 	if w.engine.opt.Stats.Connections.Add(1) == 1 {
@@ -68,7 +68,7 @@ func (w *worker) hangUp() {
 	w.engine.opt.Stats.Connections.Add(-1)
 }
 
-// stayOut waits while the server is left out. It reports false when that is for the rest of the run.
+// stayOut waits while the server is left out. It reports false if that is for the rest of the run.
 func (w *worker) stayOut(until time.Time) bool {
 	w.returnPrepared()
 	w.hangUp()
@@ -90,13 +90,14 @@ func (w *worker) stayOut(until time.Time) bool {
 			return false
 		}
 	}
-	w.failures = min(w.failures, failuresMost-1) // one more and it is left out again
+	w.failures = min(w.failures, failuresMost-1) // one more failure leaves it out again
 	w.lane.readmit(time.Now())
 	return true
 }
 
-// refused notes that the server let no session in because there are too many, or because it throttles; false: it was for another reason. While
-// there are others, they go on without this one; when there are none, everybody waits as for a message that is throttled.
+// refused handles a dial that the server refused because there are too many sessions, or because it throttles, and
+// reports whether this was the reason. If there are other sessions, they go on without this one. If there are none,
+// everybody waits as after a message that was throttled.
 func (w *worker) refused(err error) bool {
 	var e *reply.Error
 	if !errors.As(err, &e) || e.Reply.Code == 0 {
@@ -117,8 +118,8 @@ func (w *worker) refused(err error) bool {
 	return true
 }
 
-// failed notes that the server could not be used. Servers have bad moments: to stop the run it takes several in a row with nobody getting a
-// message through meanwhile, or one that only a person can mend.
+// failed notes that the server could not be used. Servers have bad moments: it takes several failures in a row, while
+// nobody gets a message through, to leave the server out, or one that only a person can mend.
 func (w *worker) failed(err error) {
 	if w.failures == 0 {
 		w.sentBefore = w.lane.sent.Load()
@@ -137,14 +138,14 @@ func (w *worker) failed(err error) {
 		w.lane.leaveOut(&StopError{Reason: "the server cannot be reached", Err: err}, time.Now().Add(downFor), w.engine.stop)
 		return
 	}
-	// What happens to all workers at once is said once.
+	// What happens to all workers at the same time is logged once.
 	if n := int64(w.failures); n > w.lane.warned.Swap(max(n, w.lane.warned.Load())) {
 		w.lane.log.Warn("the connection was lost, or none is to be had; trying again", "failures", w.failures, "error", err)
 	}
 }
 
-// endSession ends a session of which the server says that it is one too many, or that it has carried enough. The server may say so to several
-// messages that are in flight.
+// endSession ends a session of which the server says that it is one too many, or that it has carried enough. The server
+// may say so to several messages in flight.
 func (w *worker) endSession(said string) {
 	if w.spent {
 		return
@@ -153,9 +154,9 @@ func (w *worker) endSession(said string) {
 	if w.inFlight == 0 {
 		w.session.Close()
 	}
-	if w.ended >= perSessionMin { // those in flight were not taken yet
-		w.lane.perSession.Store(int64(w.ended))
-		w.lane.log.Info("the server takes no more messages in a session", "messages", w.ended, "reply", said)
+	if w.completed >= perSessionMin { // and not carried: those in flight may not have been taken
+		w.lane.perSession.Store(int64(w.completed))
+		w.lane.log.Info("the server takes no more messages in a session", "messages", w.completed, "reply", said)
 		return
 	}
 	w.admitted = false

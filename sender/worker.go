@@ -11,36 +11,37 @@ import (
 	"mailblast/store"
 )
 
-// idleMost is how long a session is kept open with nothing to send: well below what servers allow (RFC 5321
-// 4.5.3.2.7 asks for 5 minutes, many give less).
+// idleMost is how long a session stays open with nothing to send. Servers allow more: RFC 5321 section 4.5.3.2.7 asks
+// for 5 minutes, and many give less.
 const idleMost = 10 * time.Second
 
-// gatePoll is how often a worker that may have no session looks whether it may.
-const gatePoll = 250 * time.Millisecond
+// windowPoll is how often a worker asks again whether it may have a session.
+const windowPoll = 250 * time.Millisecond
 
-// A worker owns one session and carries messages over it. Its fields belong to its goroutine, but for the two that the feeder looks at.
+// A worker owns one session and carries messages over it. Its fields belong to its goroutine; the feeder uses only
+// those that are atomic.
 type worker struct {
 	lane   *lane
 	engine *engine
 
-	composers []Compose // in turn: a message must not be written over before it was sent
-	turn      int
+	composers []Compose   // used in turn, as a composer overwrites its last message
+	turn      int         // the composer that was used last
 	permit    pace.Permit // for the message that is composed next
 
-	// A message that was composed ahead while an answer is awaited; its row is claimed and not begun. The feeder takes it away when the answer
-	// does not come and others have nothing to do.
+	// prepared is a message that was composed ahead while an answer is awaited. Its row is claimed and not begun. The
+	// feeder takes it away if the answer does not come and others have nothing to do.
 	prepared atomic.Pointer[task]
 
-	awaited atomic.Pointer[task] // the message whose answer is awaited; for the feeder to see how long
+	awaited atomic.Pointer[task] // the message whose answer the server owes next; the feeder sees since when
 
-	session  Session
-	unhook   func() bool // of the hook that cuts the session when work ends
-	pipe     []*task     // messages on it, and those behind them, the oldest first
-	inFlight int         // of pipe: sent or refused, and not answered
-	carried  int         // messages sent over the session
-	ended    int         // those of them to whose end the server has answered
-	spent    bool        // the server wants no more of the session
-	admitted bool        // the server's window has a place for a session
+	session   Session
+	unhook    func() bool // removes the hook that closes the session when work ends
+	pipe      []*task     // messages that were taken up for the session and have not ended, the oldest first
+	inFlight  int         // the first so many of pipe were sent or refused, and not answered
+	carried   int         // messages sent over the session
+	completed int         // those of them whose end the server has answered
+	spent     bool        // the server takes no more messages in the session
+	admitted  bool        // the server's window has a place for a session
 
 	failures   int   // of the server in a row
 	sentBefore int64 // messages that all workers of the server had sent when the failures began
@@ -50,17 +51,18 @@ type worker struct {
 type task struct {
 	store.Job
 	mail.Message
-	kept     chan bool // brings the recorder's answer to its begin; nil before that was asked for
-	answered bool      // the recorder has answered:
-	sending  bool      // its begin is on the disk
+	kept     chan bool // brings the recorder's answer to the begin; nil until the begin was asked for
+	answered bool      // the answer was read from kept:
+	sending  bool      // the begin is on the disk
 	ready    bool      // the session lets it be sent
 	permit   pace.Permit
-	offered  time.Time            // zero: it was not
-	since    time.Time            // when the server had nothing else to answer before it
-	pinned   bool                 // no other server may take it
+	offered  time.Time            // zero: not yet
+	since    time.Time            // since when the server owes its answer next
+	pinned   bool                 // only this server may take it
 	next     atomic.Pointer[task] // the one behind it on the connection; nil: none yet
 }
 
+// run works until there is nothing more to do.
 func (w *worker) run() {
 	defer w.hangUp()
 	defer w.returnPrepared()
@@ -68,8 +70,8 @@ func (w *worker) run() {
 	}
 }
 
-// work takes a job and carries its message, and what can be had behind it, over the session, dialling first where there is none. It reports false
-// when there is nothing more to do.
+// work takes a job and carries its message over the session, and with it those that are to be had at once. It dials if
+// there is no session. It reports false when there is nothing more to do.
 func (w *worker) work() bool {
 	if until, out := w.lane.out(); out {
 		return w.stayOut(until)
@@ -79,7 +81,7 @@ func (w *worker) work() bool {
 	}
 	if w.admitted = w.admitted || w.lane.window.Enter(time.Now()); !w.admitted {
 		w.returnPrepared()
-		return w.sleep(gatePoll, nil) == nil
+		return w.sleep(windowPoll, nil) == nil
 	}
 	t := w.prepared.Swap(nil)
 	if t != nil && !w.lane.pace.Holds(t.permit) {
@@ -93,7 +95,7 @@ func (w *worker) work() bool {
 		if w.engine.offering.Err() != nil {
 			return false
 		}
-		// Where others could take the message it does not wait for a server that is not known to be well: one may hang for minutes.
+		// If others could take the message, it does not wait for a server that may hang for minutes.
 		if (w.failures > 0 || w.lane.up.Load() == 0) && w.lane.othersTake() && !w.dial() {
 			return true
 		}
@@ -116,7 +118,7 @@ func (w *worker) work() bool {
 	return true
 }
 
-// await notes that the server has nothing else to answer before t, unless it is noted.
+// await notes that the answer to t is the next that the server owes, unless this was noted before.
 func (w *worker) await(t *task) {
 	if w.awaited.Load() != t {
 		t.since = time.Now()
@@ -124,7 +126,7 @@ func (w *worker) await(t *task) {
 	}
 }
 
-// served is what the server did for a job that has ended.
+// served returns how long the server took for a job that has ended.
 func (w *worker) served(j store.Job) pace.ServiceTime {
 	t := w.awaited.Load()
 	if t == nil || t.ID != j.ID {
@@ -134,7 +136,8 @@ func (w *worker) served(j store.Job) pace.ServiceTime {
 	return pace.ServiceTime{Took: time.Since(t.since), N: 1}
 }
 
-// sleep sleeps for d unless it is woken or offering ends. A session that would be idle for too long meanwhile is closed.
+// sleep sleeps for d unless it is woken or offering ends. A session that would be idle for too long meanwhile is
+// closed.
 func (w *worker) sleep(d time.Duration, woken <-chan struct{}) error {
 	if d > idleMost {
 		w.hangUp()
@@ -173,8 +176,8 @@ func (w *worker) take() (store.Job, bool) {
 	}
 }
 
-// mayOffer waits until the message of a job may be offered. If that takes too long the job is put back: for the others when it is only a
-// while, and else nobody offers any more over this server.
+// mayOffer waits until the message of a job may be offered. If that takes too long the job is put back, and noPermit
+// decides what follows.
 func (w *worker) mayOffer(j store.Job) bool {
 	var err error
 	if w.permit, err = w.lane.pace.Wait(w.engine.offering, w.sleepForLimits, int(w.engine.held.Load())); err == nil {
@@ -185,7 +188,9 @@ func (w *worker) mayOffer(j store.Job) bool {
 	return false
 }
 
-// noPermit draws the consequences when nothing may be offered for longer than a message waits.
+// noPermit draws the consequences when nothing may be offered for longer than a message waits: the server is left out,
+// or only this worker sleeps while the others take the message, or nobody offers any more, as the limits cannot be
+// kept.
 func (w *worker) noPermit(err error) {
 	var early *pace.NotBeforeError
 	var delay pace.DelayError
@@ -199,7 +204,7 @@ func (w *worker) noPermit(err error) {
 	}
 }
 
-// sleepForLimits sleeps while the others need not wait for this server to take its part.
+// sleepForLimits sleeps. Meanwhile the other servers need not wait for this one to take its part.
 func (w *worker) sleepForLimits(d time.Duration, woken <-chan struct{}) error {
 	if d > 0 {
 		w.lane.countWorker(&w.lane.turn.limited, 1)
@@ -208,7 +213,7 @@ func (w *worker) sleepForLimits(d time.Duration, woken <-chan struct{}) error {
 	return w.sleep(d, woken)
 }
 
-// next is a job that is there now and may be offered now, composed; nil if there is none.
+// next returns the composed message of a job that is there now and may be offered now, nil if there is none.
 func (w *worker) next() *task {
 	if w.engine.claim.Err() != nil || len(w.engine.jobs)+len(w.lane.pinned) == 0 {
 		return nil
@@ -221,7 +226,7 @@ func (w *worker) next() *task {
 		w.lane.returnTurn()
 		return nil
 	}
-	select { // none else may take them
+	select { // nobody else may take these
 	case j := <-w.lane.pinned:
 		return w.prepare(j)
 	default:
@@ -238,7 +243,7 @@ func (w *worker) next() *task {
 	return nil
 }
 
-// ahead is the message that was composed ahead, or else next; nil if there is none that may be offered now.
+// ahead returns the message that was composed ahead, or else next; nil if none may be offered now.
 func (w *worker) ahead() *task {
 	if w.engine.claim.Err() != nil {
 		return nil
@@ -254,7 +259,8 @@ func (w *worker) ahead() *task {
 	return t
 }
 
-// returnPrepared puts the message back that was composed ahead, if there is one. The feeder calls it too.
+// returnPrepared puts back the message that was composed ahead, and reports whether there was one. The feeder calls it
+// too.
 func (w *worker) returnPrepared() bool {
 	t := w.prepared.Swap(nil)
 	if t != nil {
@@ -263,10 +269,10 @@ func (w *worker) returnPrepared() bool {
 	return t != nil
 }
 
-// composersLeast are for the message that is sent, the one behind it, and the one that is composed ahead.
+// composersLeast is enough for the message that is sent, the one behind it, and the one that is composed ahead.
 const composersLeast = 3
 
-// prepare composes a job's message. A message that cannot be composed is the recipient's end.
+// prepare composes the message of a job. If that fails the recipient has failed.
 func (w *worker) prepare(j store.Job) *task {
 	most := composersLeast
 	if w.session != nil {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// A Class is a verdict and its scope in the word that a person uses.
+// A Class is a verdict and its scope in one word for a person.
 type Class string
 
 const (
 	Accepted     Class = "sent"
-	Throttled    Class = "throttle"       // slower; the same recipient later, no attempt used up
-	Transient    Class = "transient"      // later; counts as an attempt
+	Throttled    Class = "throttle"       // send more slowly; the recipient is tried again later, and no attempt is used up
+	Transient    Class = "transient"      // the recipient is tried again later; the attempt counts
 	HardBounce   Class = "hard_bounce"    // the recipient is dead: never mail it again
 	Rejected     Class = "rejected"       // this message or its sender is refused for good
-	AuthOrConfig Class = "auth_or_config" // stop: a person has to change something, or the quota of the day is used up
+	AuthOrConfig Class = "auth_or_config" // stop sending: a person has to change something, or the quota of the day is used up
 	Unanswered   Class = "in_doubt"       // only the server knows; no rule can give this class
 )
 
@@ -25,46 +25,46 @@ type Explanation struct {
 	Class      Class
 	Verdict    Verdict
 	Scope      Scope
-	Quota      time.Duration // of a quota that is used up: within which time it is new; 0 for everything else
-	RetryAfter time.Duration // after which the server itself wants the message again; 0: it does not say
-	Closing    bool          // the server ends the session with it, so that it says little of the message
+	Quota      time.Duration // a quota is used up, and is new within this time; 0 for everything else
+	RetryAfter time.Duration // the time after which the server wants the message again; 0: it names none
+	Closing    bool          // the server closes the session with it, so it says little about the message
 	Rule       string        // name of the rule that decided
-	Reason     string        // what the rule stands on: RFC, server or provider
+	Reason     string        // what the rule is based on: an RFC, a server or a provider
 }
 
-// A Classifier knows what replies mean: by the user's own rules first, then by what providers say of their replies (providers.tsv),
-// then by what any server means (rules.go). Goroutines may share one. What it knows is got ready at the first refusal it
-// is asked about, which takes some milliseconds.
+// A Classifier explains replies: by the user's own rules first, then by those of providers (providers.tsv), then by
+// those for all servers (rules.go). Goroutines may share it, and a run needs only one. It compiles its rules at the
+// first refusal that it is asked about, which takes some milliseconds.
 type Classifier struct {
 	own  []OwnRule
 	book func() *rulebook
 }
 
-// NewClassifier makes a classifier with rules of the user's own, the first that fits deciding; own may be nil.
+// NewClassifier makes a classifier with the user's own rules, of which the first that fits decides; own may be nil.
 func NewClassifier(own []OwnRule) *Classifier {
 	return &Classifier{own: own, book: sync.OnceValue(newRulebook)}
 }
 
-// An OwnRule gives a class to every reply that Match finds something in. It is shown the reply as Reply.String writes it.
+// An OwnRule gives a class to every reply that Match matches, in the form of Reply.String.
 type OwnRule struct {
 	Name  string // for Explanation.Rule
 	Match *regexp.Regexp
 	Class Class
 }
 
-// Answer is a reply with what it means.
+// Answer returns a reply with its explanation.
 func (c *Classifier) Answer(stage Stage, r Reply) Answer {
 	return Answer{stage, r, c.Explain(stage, r.Code, r.Status, r.Text)}
 }
 
 // Explain says what a reply means.
 //
-// A 2xx reply is success, whatever it says. For all others the text is read first, as code and enhanced status are often
-// wrong in either direction; then the enhanced status; then the code. A recipient is called dead only by a 5xx reply that says so
-// and says nothing else: a wrong hard bounce loses a customer, a wrong rejection costs another try.
+// A 2xx reply is success, whatever it says. For all others the text decides first, as code and enhanced status are
+// often wrong in either direction; then the enhanced status; then the code. A recipient counts as dead only by a 5xx
+// reply that says so and says nothing else: a wrong hard bounce loses a customer, a wrong rejection costs another try.
 //
-// The stage says whom it hits: before MAIL there is no message yet, so a refusal is about the session, and what would be permanent
-// stops the sending instead of failing the recipients one after the other.
+// The stage says what the reply is about. Before MAIL there is no message yet, so a refusal is about the session, and
+// one that would be permanent stops the sending, so that it does not fail the recipients one after the other.
 func (c *Classifier) Explain(stage Stage, code int, status, text string) Explanation {
 	if code/100 == 2 {
 		return Explanation{Class: Accepted, Verdict: Sent, Scope: Message, Rule: "accepted", Reason: "the server took it (RFC 5321 section 4.2.1)"}
@@ -77,7 +77,7 @@ func (c *Classifier) Explain(stage Stage, code int, status, text string) Explana
 	return e
 }
 
-// explain is Explain for a refusal, but for what can be said without a rule.
+// explain is the part of Explain that asks the rules.
 func (c *Classifier) explain(stage Stage, code int, status, text string) Explanation {
 	if len(c.own) > 0 {
 		line := Reply{Code: code, Status: status, Text: text}.String()
@@ -106,7 +106,7 @@ func (c *Classifier) explain(stage Stage, code int, status, text string) Explana
 	return e
 }
 
-// scope is how much a class hits when nothing else is known.
+// scope returns how much a class hits when nothing else is known.
 func (c Class) scope() Scope {
 	switch c {
 	case HardBounce:
@@ -150,7 +150,7 @@ func (book *rulebook) decide(stage Stage, severity byte, code int, status, said 
 	return byCode(stage, severity, code, status)
 }
 
-// byCode is for replies that say nothing.
+// byCode returns the rule for a reply whose text says nothing.
 func byCode(stage Stage, severity byte, code int, status string) *rule {
 	switch {
 	case code == 0 && status == "":
@@ -165,13 +165,13 @@ func byCode(stage Stage, severity byte, code int, status string) *rule {
 	return &refused
 }
 
-// logInCode reports whether code is kept for the log-in (RFC 4954 section 6; 530 also RFC 3207 section 4; 525 in the registry of
-// RFC 5248, X.7.13).
+// logInCode reports whether code is reserved for the log-in (RFC 4954 section 6; 530 also RFC 3207 section 4; 525 in
+// the registry of RFC 5248, X.7.13).
 func logInCode(code int) bool {
 	return code == 525 || code == 530 || code == 534 || code == 535 || code == 538
 }
 
-// NoRule is the Rule of an Explanation of something that has no code and says nothing that is known.
+// NoRule is the Rule of an Explanation for a text without a code that no rule knows.
 const NoRule = "no-code"
 
 var (
@@ -181,7 +181,7 @@ var (
 	logIn   = rule{name: "code-auth", class: AuthOrConfig, scope: Server, why: "the log-in was refused, or is missing (RFC 4954 section 6)"}
 )
 
-// inStage turns a rule into what it means at a stage.
+// inStage returns what a rule means at a stage.
 func inStage(stage Stage, r *rule) Explanation {
 	e := Explanation{Class: r.class, Scope: r.scope, Rule: r.name, Reason: r.why}
 	switch r.class {

@@ -316,8 +316,9 @@ func TestExplainIsAboutMeaning(t *testing.T) {
 	}
 }
 
-// Whatever calls a recipient dead does so no more when the sender, a policy or a passing trouble stands beside it in the sentence; but for the
-// provider's own suppression list, from which nobody is taken by the reason for which they are on it.
+// Whatever calls a recipient dead does so no more when the sender, a policy or a passing trouble stands beside it in
+// the sentence; but for the provider's own suppression list, from which nobody is taken by the reason for which they
+// are on it.
 func TestDoubt(t *testing.T) {
 	classifier := NewClassifier(nil)
 	for _, c := range meanings {

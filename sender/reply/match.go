@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// A matcher holds the patterns of all rules. Running some three hundred regular expressions over each reply would
-// take a millisecond; so each has a filter in front, made from the expression itself, that says no at a thousandth of
-// that. The filter is a list of clauses: literals, one of which every text that matches contains.
-// Patterns and clauses are shared, as many rules speak of the same things, and looked at once a reply.
+// A matcher holds the patterns of all rules. To run some three hundred regular expressions over each reply would take a
+// millisecond. So each has a filter in front, made from the expression itself, that says no in a thousandth of that
+// time. The filter is a list of clauses, and a clause is a list of literals: every text that matches contains one
+// literal of each clause. Patterns and clauses are shared, as many rules speak of the same things, and looked at once a
+// reply.
 type matcher struct {
 	patterns     []pattern
 	clauses      []clause
@@ -31,8 +32,8 @@ func newMatcher() *matcher {
 	return &matcher{patternIndex: map[string]int{}, clauseIndex: map[string]int{}}
 }
 
-// compile makes patterns of an expression over the output of words, one for each of its alternatives. {name} stands for an
-// entry of the lexicon.
+// compile makes one pattern of each alternative of an expression over the output of words. {name} stands for an entry
+// of the lexicon.
 func (m *matcher) compile(expr string) []int {
 	for expanded := ""; expanded != expr; {
 		expanded, expr = expr, lexicon.Replace(expr)
@@ -93,7 +94,7 @@ func alternatives(expr string) []string {
 // clause returns the index of the clause of these literals; false when one of them is too short to filter by.
 func (m *matcher) clause(literals []string) (int, bool) {
 	slices.Sort(literals)
-	// What has another in front of it adds nothing: "users" to "user".
+	// A literal that begins with another one adds nothing: "users" to "user".
 	literals = slices.CompactFunc(literals, func(kept, next string) bool { return strings.HasPrefix(next, kept) })
 	key := strings.Join(literals, "|")
 	if i, ok := m.clauseIndex[key]; ok {
@@ -197,21 +198,21 @@ func join(a, b []string) []string {
 	return all
 }
 
-// A reading is one text, being matched: sentence by sentence, as no pattern goes beyond one.
+// A reading is one text and what was found in it. It is matched sentence by sentence, as no pattern goes beyond one.
 type reading struct {
 	matcher   *matcher
 	sentences []sentence
 	matched   []finding // by pattern
 }
 
-// A sentence is what stands between two full stops.
+// A sentence is the text between two full stops.
 type sentence struct {
 	text  string
-	seen  [1 << 12 / 64]uint64 // which trigrams it has, by their hash; some that it has not may be in it too
+	seen  [1 << 12 / 64]uint64 // the hashes of its trigrams; another trigram may have the same hash
 	holds []finding            // by clause
 }
 
-// A finding is what is known of whether something holds.
+// A finding says whether something holds, as far as that is known.
 type finding uint8
 
 const (

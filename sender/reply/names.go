@@ -17,7 +17,7 @@ func ParseStage(s string) (Stage, error) {
 	return Stage(i), nil
 }
 
-// String is what the client was doing at this stage.
+// String returns what the client does at this stage.
 func (s Stage) String() string {
 	switch s {
 	case Connect:

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// providersTable says what replies mean that only their provider can explain. Its first lines say how it is written.
+// providersTable holds the rules for replies that only their provider can explain. Its first lines say how it is
+// written.
 //
 //go:embed providers.tsv
 var providersTable string
@@ -63,13 +64,13 @@ func (book *rulebook) ofProvider(code int, status, text string) *rule {
 	return nil
 }
 
-// plain brings a text into the form that the patterns of the table are written for: lower case, on one line, no two spaces in a
-// row. Unlike words it keeps the codes that providers put into brackets.
+// plain brings a text into the form that the patterns of the table are written for: lower case, on one line, with no
+// two spaces together. Unlike words it keeps the codes that providers put into brackets.
 func plain(text string) string {
 	return strings.Join(strings.Fields(strings.ToLower(text[:min(len(text), maxText)])), " ")
 }
 
-// parseProviders reads the table. It is strict: a row that is not understood would be a rule that is not there.
+// parseProviders reads the table. It is strict: a row that is skipped would be a rule that is missing.
 func parseProviders(text string) ([]providerRule, error) {
 	var rows []providerRule
 	header := false

@@ -11,23 +11,22 @@ import (
 	"mailblast/campaign/text"
 )
 
-// What a server may say at most. RFC 5321 4.5.3.1.5 allows 512 octets a line; real servers exceed it.
+// The bounds of a reply. RFC 5321 section 4.5.3.1.5 allows 512 octets a line; real servers exceed it.
 const (
 	maxLine  = 2 << 10  // octets a line, line end included
 	maxReply = 64 << 10 // octets a reply
 	maxLines = 1000     // lines a reply
 )
 
-// ErrSyntax is wrapped by every error that says the server does not speak SMTP; the error's text says what was wrong
-// and where. The reader is then somewhere inside the server's output: the connection can only be closed.
+// ErrSyntax is wrapped by every error that says that the server does not speak SMTP. The text of the error says what is
+// wrong and where. The reader is then somewhere inside the output of the server, so the connection can only be closed.
 var ErrSyntax = errors.New("not an SMTP reply")
 
 // Read reads one reply (RFC 5321 section 4.2), of one line or several ("250-…" up to "250 …").
 //
 // It is lenient where that is harmless: a code without text, lines that end in a bare LF, text in any encoding. It is
-// strict where a guess could take one reply for another: three digits from 200 to 599, followed by a space, a
-// hyphen or the end of the line; the same code on all lines; no NUL. Bounds: 2 KB a line, 64 KB and 1,000
-// lines a reply.
+// strict where a guess could take one reply for another: three digits from 200 to 599, followed by a space, a hyphen or
+// the end of the line; the same code on all lines; no NUL. Bounds: 2 KB a line, 64 KB and 1,000 lines a reply.
 //
 // The error is io.EOF when the server closed the connection before the first octet, io.ErrUnexpectedEOF when it did so
 // inside the reply, one that wraps ErrSyntax, or whatever the connection returned.
@@ -79,7 +78,7 @@ func readMore(r *bufio.Reader, reply Reply, size int) (Reply, error) {
 			reply.Status = status
 		}
 		if status == reply.Status {
-			line = after // a different one is kept in the text: it may be the telling one
+			line = after // a different status stays in the text: it may be the one that tells
 		}
 		lines.WriteByte('\n')
 		lines.WriteString(line)
@@ -130,7 +129,7 @@ func (r Reply) String() string {
 	return s
 }
 
-// lineError says where in the reply err happened, unless err is about the connection, not the reply.
+// lineError adds the line of the reply to err, unless err is about the connection.
 func lineError(n int, err error) error {
 	if errors.Is(err, ErrSyntax) {
 		return fmt.Errorf("line %d: %w", n, err)
@@ -158,7 +157,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 	return line, err
 }
 
-// splitLine takes one line apart: its code, whether it is the reply's last line, and what follows.
+// splitLine splits one line into its code, whether it is the last of the reply, and the rest.
 func splitLine(line []byte) (code int, last bool, rest []byte, err error) {
 	fail := func(why string) (int, bool, []byte, error) {
 		return 0, false, nil, fmt.Errorf("%w: %s: %q", ErrSyntax, why, clip(line))
@@ -185,15 +184,15 @@ func splitLine(line []byte) (code int, last bool, rest []byte, err error) {
 
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
-// clip shortens what an error quotes.
+// clip shortens the part that an error quotes.
 func clip(b []byte) []byte {
 	const most = 80
 	return b[:min(len(b), most)]
 }
 
 // splitStatus takes the enhanced status code (RFC 2034, RFC 3463) off the front of a line of text. One whose class
-// disagrees with the reply code is not one (RFC 2034 section 4) and stays. "#5.1.1" is how one widespread
-// gateway writes it.
+// disagrees with the code of the reply does not count (RFC 2034 section 4) and stays. One widespread gateway writes
+// "#5.1.1".
 func splitStatus(code int, text string) (status, rest string) {
 	n := statusLen(strings.TrimPrefix(text, "#"))
 	if n == 0 {
@@ -207,8 +206,8 @@ func splitStatus(code int, text string) (status, rest string) {
 	return status, strings.TrimLeft(rest, " ")
 }
 
-// statusLen returns how many octets of s are an enhanced status code, 0 when s does not start with one:
-// class 2, 4 or 5, subject and detail of one to three digits each, and then a space or nothing.
+// statusLen returns how many octets of s are an enhanced status code, 0 when s does not start with one: class 2, 4 or
+// 5, subject and detail of one to three digits each, and then a space or nothing.
 func statusLen(s string) int {
 	if len(s) < 5 || (s[0] != '2' && s[0] != '4' && s[0] != '5') {
 		return 0

@@ -1,8 +1,9 @@
 // Package reply says what a server's answer means: for the recipient, and for the server.
 //
-// Read reads an SMTP reply off the wire. A Classifier explains it, by rules in three books: the user's own, those of providers
-// (providers.tsv), and those for all servers (rules.go). A transport hands both on as an Answer, or as the Explanation of an Error, so that
-// who sends has to know neither codes nor protocols. Everything here is a pure function of what was said.
+// Read reads an SMTP reply off the wire. A Classifier explains it by three sets of rules: the user's own, those of
+// providers (providers.tsv), and those for all servers (rules.go). A transport hands reply and explanation on together,
+// in an Answer or an Error, so that the sender has to know neither codes nor protocols. Apart from Read, everything
+// here is a pure function of what the server said.
 package reply
 
 // A Reply is one SMTP reply (RFC 5321 section 4.2), all its lines joined.
@@ -19,11 +20,12 @@ type Answer struct {
 	Explanation
 }
 
-// A Stage is where in the session a reply was given.
+// A Stage is the step of a session at which a server says something. A protocol without envelopes has its answers at
+// Dot.
 type Stage int
 
 const (
-	Connect Stage = iota // dial, TLS from the first byte, greeting
+	Connect Stage = iota // dial, TLS from the first octet, greeting
 	Ehlo
 	StartTLS
 	Auth

@@ -9,11 +9,11 @@ import (
 
 // retryAfter returns how long a server asks to be left alone, 0 when its reply does not say.
 //
-// exact means that it named the time, as greylisting and rate limits often do: "try again in 15 minutes". Otherwise the
-// reply only names the period of a quota that is used up ("daily limit exceeded"), and this is the longest that it can take: no server
-// says when its day began, and with some it is the last 24 hours.
+// exact means that the reply names the time, as greylisting and rate limits often do: "try again in 15 minutes".
+// Otherwise it only names the period of a quota that is used up ("daily limit exceeded"), and the result is the longest
+// time until the quota is new: no server says when its day began, and for some the day is the last 24 hours.
 //
-// Times of more than a week are taken for something else.
+// Times of more than a week mean something else and do not count.
 func retryAfter(text string) (after time.Duration, exact bool) {
 	text = plain(text)
 	for _, m := range waitClock.FindAllStringSubmatch(text, -1) {
@@ -36,7 +36,7 @@ func retryAfter(text string) (after time.Duration, exact bool) {
 
 const longestWait = 7 * 24 * time.Hour
 
-// A number is in digits or a word, and its unit in words or cut short.
+// A number is in digits or a word, and its unit is a word or an abbreviation.
 const (
 	waitNumber = `(\d{1,7}|an?|one|two|three|five|ten|fifteen|twenty|thirty|sixty) ?`
 	waitUnit   = `(s|secs?|seconds?|sekunden?|secondes?|segundos?|m|mins?|minutes?|minuten?|minutos?|minuti|h|hrs?|hours?|stunden?|heures?|horas?|days?)\b(?:\(s\))?`
@@ -63,7 +63,7 @@ var (
 	}
 )
 
-// amount is so many units; 0 for nothing.
+// amount returns the duration of so many units, 0 if there is none.
 func amount(number, unit string) time.Duration {
 	n, ok := waitNumbers[number]
 	if !ok {
@@ -84,7 +84,7 @@ func amount(number, unit string) time.Duration {
 	return time.Duration(n) * per
 }
 
-// clock reads 00:04:59, or 04:59, which are minutes and seconds.
+// clock reads 00:04:59, or 04:59 in minutes and seconds.
 func clock(a, b, c string) time.Duration {
 	if c == "" {
 		return amount(a, "m") + amount(b, "s")
