@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Fields are kept as json.Marshal writes them, whether they need escaping or not, and come back as json.Unmarshal reads them.
+// Fields are kept as json.Marshal writes them, whether they need escaping or not, and come back as json.Unmarshal reads
+// them.
 func FuzzFields(f *testing.F) {
 	for _, v := range []string{"", "Ada", "Zoë", `"`, `\`, "<&>", "\x00", "\x7f", "\u2028", "\xff", "a\nb", ",", `","`, "]", "\n<&\u2028"} {
 		f.Add(v, "London", "")

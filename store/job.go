@@ -102,8 +102,8 @@ const (
 	// address goes on the suppression list, too.
 	Confirmed
 
-	// Revoked takes the place of an outcome by which the row is Failed since its claim, as the server is not believed: the row
-	// is Queued for its next attempt, and this one counts.
+	// Revoked takes the place of an outcome by which the row is Failed since its claim, as the server is not believed:
+	// the row is Queued for its next attempt, and this one counts.
 	Revoked
 )
 

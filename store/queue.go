@@ -105,7 +105,8 @@ type Keeper interface {
 // A Decider carries out what a person has decided.
 type Decider interface {
 	// Retry puts rows in state from (Failed or InDoubt) back to queued, with no attempts counted and due at once; their
-	// last reply goes to the history. Those in doubt are pinned to the server that may have the message. It returns how many.
+	// last reply goes to the history. Those in doubt are pinned to the server that may have the message. It returns how
+	// many.
 	Retry(ctx context.Context, from State) (int64, error)
 
 	// Listed counts the campaign's rows in a state that are on the suppression list.
@@ -121,8 +122,9 @@ type Decider interface {
 
 // A SuppressionList holds for all campaigns of a queue.
 type SuppressionList interface {
-	// Suppress adds the entries that next yields until io.EOF, all of them or, after an error, none. What is on the list
-	// already stays as it is: the first reason is the one that counts. It returns how many were added, and how many were there.
+	// Suppress adds the entries that next yields until io.EOF, all of them or, after an error, none. What is on the
+	// list already stays as it is: the first reason is the one that counts. It returns how many were added, and how
+	// many were there.
 	Suppress(ctx context.Context, next func() (Suppression, error)) (added, known int64, err error)
 
 	// Unsuppress removes entries from the list, and returns those that were on it.

@@ -10,21 +10,21 @@ import (
 
 // A batch is rows on their way from the list to the table.
 type batch struct {
-	args   []any  // of the statement that inserts them, jobArgs for each: identity, address, fields, line
-	fates  []fate // of each row
-	octets int    // about, in both
+	args   []any   // of the statement that inserts them, jobArgs for each: identity, address, fields, line
+	extras []extra // of each row
+	octets int     // about, in both
 }
 
 const jobArgs = 4
 
-// A fate is what else is written of a row: of nearly all of them the same.
-type fate struct {
+// An extra is the rest of what is written of a row. Nearly all rows have the same.
+type extra struct {
 	state store.State
 	text  string
 	rank  float64
 }
 
-var toSend = fate{state: store.Queued}
+var toSend = extra{state: store.Queued}
 
 // How large a batch grows, and how many there are: a row may have a megabyte.
 const (
@@ -43,8 +43,8 @@ type reader struct {
 	list   []byte   // the same as JSON
 }
 
-// each yields batches, which are valid until the next one, to the end of the list. To read rows and make them ready takes half as long
-// as to write them down, so a goroutine does it some batches ahead. It alone touches the reader, and has ended when each returns.
+// each yields batches to the end of the list. A batch is valid until the next one. Reading rows takes half as long as
+// writing them, so a goroutine reads some batches ahead. It alone touches the reader, and has ended when each returns.
 func (r *reader) each(ctx context.Context, yield func(*batch) error) error {
 	full, empty := make(chan *batch, batches), make(chan *batch, batches)
 	for range batches {
@@ -81,7 +81,7 @@ func (r *reader) each(ctx context.Context, yield func(*batch) error) error {
 
 // fill reads rows into a batch until it is full, or no more come.
 func (r *reader) fill(ctx context.Context, b *batch) (more bool, err error) {
-	b.args, b.fates, b.octets = b.args[:0], b.fates[:0], 0
+	b.args, b.extras, b.octets = b.args[:0], b.extras[:0], 0
 	for len(b.args) < batchRows*jobArgs && b.octets < batchOctets {
 		row, err := r.next()
 		if errors.Is(err, io.EOF) {
@@ -121,7 +121,7 @@ func (r *reader) add(b *batch, row store.Recipient) error {
 		f.rank = r.rank(row.Values)
 	}
 	b.args = append(b.args, row.Identity, row.Address, string(r.list), int64(row.Line))
-	b.fates = append(b.fates, f)
+	b.extras = append(b.extras, f)
 	b.octets += len(row.Identity) + len(row.Address) + len(r.list) + len(row.Invalid)
 	return nil
 }

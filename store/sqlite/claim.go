@@ -16,9 +16,9 @@ import (
 // Claim takes rows that are due: the longest due first, and of those that were not tried yet the lowest rank, then in the
 // order of the list. Rows on the suppression list become suppressed in place of being claimed.
 //
-// A claim need not be on the disk by itself. What follows from it is that a message may be begun, and the sync of that begin,
-// which comes behind it in the log, carries it along. Where begins are not synced (durability: process) the claim is, so that
-// after a power cut a row that reads queued was certainly not sent since.
+// A claim need not be on the disk by itself. What follows from it is that a message may be begun, and the sync of that
+// begin, which comes behind it in the log, carries it along. Where begins are not synced (durability: process) the
+// claim is, so that after a power cut a row that reads queued was certainly not sent since.
 func (l *Lease) Claim(ctx context.Context, w store.Want) (jobs []store.Job, err error) {
 	s := l.store
 	s.mu.Lock()
@@ -77,7 +77,8 @@ func (l *Lease) newOwner(ctx context.Context, route string, now int64) (owner in
 // take claims up to n rows that are due, inside the caller's transaction.
 func (l *Lease) take(ctx context.Context, owner int64, n int, now int64, delta map[string]int64) ([]store.Job, error) {
 	places := make([]place, 0, max(n, 0))
-	// SQLite would look at the values of ?3 and ?5 when it makes its plan, were they alone there, and make a new one for every claim.
+	// SQLite would look at the values of ?3 and ?5 when it makes its plan, were they alone there, and make a new one
+	// for every claim.
 	err := l.store.each(ctx, 6, func(row []driver.Value) error {
 		p, err := l.place(row, owner)
 		if err != nil {

@@ -10,12 +10,12 @@ import (
 	"mailblast/store"
 )
 
-// verifyMost is how large a queue may be, in octets, to be verified whole before anything in it is changed. Above it that would
-// take longer than a person wants to wait; then SQLite still finds damage of its structure when it comes to it, claims and
+// verifyMost is how large a queue may be, in octets, to be verified whole before anything in it is changed. A larger one
+// would take longer than a person wants to wait. In that, SQLite finds damaged structure when it comes to it, claims and
 // recovery find a row that is not what its index says, and the rows are counted again at the end of the campaign.
 const verifyMost = 32 << 20
 
-// errDamaged is what cannot be in a queue that only mailblast has written to.
+// errDamaged says what is in the queue that mailblast does not write.
 type errDamaged struct{ what string }
 
 func (e errDamaged) Error() string {
@@ -55,8 +55,9 @@ func (l *Lease) verify(ctx context.Context) error {
 	return l.recount(ctx)
 }
 
-// recount holds the campaign's rows against their tally: SQLite does not look at a CHECK again when it reads, and a row whose
-// state has a wrong byte would be settled by nobody. It reads every row, which takes a second for some millions of them.
+// recount holds the campaign's rows against their tally: SQLite does not look at a CHECK again when it reads, and a row
+// whose state has a wrong byte would be settled by nobody. It reads every row, which takes a second for some millions
+// of them.
 func (l *Lease) recount(ctx context.Context) error {
 	tx, err := l.store.readDB.BeginTx(ctx, nil)
 	if err != nil {
@@ -102,8 +103,8 @@ func (l *Lease) recount(ctx context.Context) error {
 	return nil
 }
 
-// verifyIdle looks why nothing was to be claimed, inside the caller's transaction. A row that only its index has as queued would
-// be waited for without end, and so would one that only the tally has.
+// verifyIdle looks why nothing was to be claimed, inside the caller's transaction. A row that only its index has as
+// queued would be waited for without end, and so would one that only the tally has.
 func (l *Lease) verifyIdle(ctx context.Context, now int64) error {
 	return l.store.each(ctx, 3, func(row []driver.Value) error {
 		state, _ := row[0].(string)

@@ -54,8 +54,8 @@ func used(t *testing.T) (content []byte, recipients []store.Recipient, mayBeSent
 	return content, recipients, mayBeSent
 }
 
-// goOn does what send does with a queue that is there: it returns which addresses it would send to, and whether the queue was
-// refused before anything in it was changed.
+// goOn does what send does with a queue that is there: it returns which addresses it would send to, and whether the
+// queue was refused before anything in it was changed.
 func goOn(t *testing.T, path string, recipients []store.Recipient) (to []string, refused bool, err error) {
 	s, err := Open(t.Context(), path, true)
 	if err != nil {
@@ -189,8 +189,8 @@ func TestIndexOutOfStep(t *testing.T) {
 	}
 }
 
-// A wrong byte in a row's state, in a queue that is too large to be verified at the start, is found at the end at the latest: no
-// campaign is called finished that has a row which nobody settles, and nobody waits for it without end.
+// A wrong byte in a row's state, in a queue that is too large to be verified at the start, is found at the end at the
+// latest: no campaign is called finished that has a row which nobody settles, and nobody waits for it without end.
 func TestFlippedState(t *testing.T) {
 	large := storetest.Snapshot
 	large.Files = map[string][]byte{"large.pdf": bytes.Repeat([]byte("x"), verifyMost+1)}

@@ -17,8 +17,8 @@ import (
 // prepareFile makes sure that there is a file that may be a queue. SQLite would make a missing one world-readable, and
 // would take an empty one or a text file that happens to be there for a fresh database.
 //
-// Nor is a queue that was lost made anew: everybody in it would be sent to again. It has left its locks, or its log, and these are
-// looked for first: whoever makes a queue at this moment makes them after the file.
+// Nor is a queue that was lost made anew: everybody in it would be sent to again. It has left its locks, or its log,
+// and these are looked for first: whoever makes a queue at this moment makes them after the file.
 func prepareFile(path string, create bool) error {
 	was := wasThere(path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -65,8 +65,8 @@ func prepareFile(path string, create bool) error {
 	return whole(f, pageSize(binary.BigEndian.Uint16(head[16:])))
 }
 
-// whole refuses a file that does not end with a page. SQLite would take what is missing for zeros. Beside a log or a journal that may be how
-// a write was interrupted, which they mend.
+// whole refuses a file that does not end with a page. SQLite would take what is missing for zeros. Beside a log or a
+// journal that may be how a write was interrupted, which they mend.
 func whole(f *os.File, pageSize int) error {
 	for _, suffix := range []string{"-wal", "-journal"} {
 		if info, err := os.Stat(f.Name() + suffix); err == nil && info.Size() > 0 {

@@ -7,8 +7,9 @@ import (
 	"mailblast/store"
 )
 
-// Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was. A campaign whose rows
-// are not as many in each state as were written down is damaged, and not finished. What is left is due at times by the clock of now.
+// Finish marks the campaign as finished if nothing is left to do, and writes down how fast a short run was. A campaign
+// whose rows are not as many in each state as were written down is damaged, and not finished. What is left is due at
+// times by the clock of now.
 func (l *Lease) Finish(ctx context.Context) error {
 	s := l.store
 	if c, err := s.Campaign(ctx, l.name); err != nil {
@@ -30,7 +31,7 @@ func (l *Lease) Finish(ctx context.Context) error {
 			return err
 		}
 		if c.Pending() > 0 {
-			if err := l.again(ctx); err != nil {
+			if err := l.duePinned(ctx); err != nil {
 				return err
 			}
 			return l.setBack(ctx, now) // so that nobody is told to come back in a day

@@ -58,8 +58,8 @@ func (s *Store) acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, fmt.Errorf("campaign lock: %w", err)
 	}
 	lock := s.lockOf(name)
-	// A status command that looks whether the lock is held has it for a moment itself. That ctx ends, as by --max-runtime, does
-	// not mean that somebody has it.
+	// A status command that looks whether the lock is held has it for a moment itself. That ctx ends, as by
+	// --max-runtime, does not mean that somebody has it.
 	brief, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
 	defer cancel()
 	switch _, err := lock.TryLockContext(brief, 20*time.Millisecond); {
@@ -71,7 +71,7 @@ func (s *Store) acquire(ctx context.Context, name string) (*Lease, error) {
 	l := &Lease{store: s, lock: lock, name: name}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.patiently(ctx, func() error { return l.read(context.WithoutCancel(ctx)) })
+	err := s.retryBusy(ctx, func() error { return l.read(context.WithoutCancel(ctx)) })
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		err = l.verify(ctx)
 	}

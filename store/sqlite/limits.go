@@ -11,25 +11,28 @@ import (
 )
 
 const (
-	// horizon is for how long messages are reserved at a time: so often the queue is written, and so much is lost when a process dies.
+	// horizon is how far ahead messages are reserved. The queue is written that often, and a process that dies loses
+	// that much.
 	horizon = 500 * time.Millisecond
 
-	// grantPart is how much of a limit over an hour or longer is reserved at a time, for a process that dies not to use up more.
+	// grantPart divides a limit over an hour or longer: one part is reserved at a time, so that a process that dies
+	// uses up no more.
 	grantPart = 100
 
-	// bucketsKept is how many grants for domains there are between two times that those are forgotten of which nothing is used up.
+	// bucketsKept is after how many grants for domains the buckets that are full again are removed.
 	bucketsKept = 1000
 
-	// warmupDay is a day of a warm-up.
 	warmupDay = 24 * time.Hour
 )
 
-// Reserve takes leave to send up to want messages over a server, or to one domain of recipients over it ("": to all), in the next half second.
-// Everybody who sends over the server with this queue gets a share of the same limits. What is not used is lost, or given back by Return.
+// Reserve reserves up to want messages over a server, or to one domain of recipients over it ("": to all), for the next
+// half second. All processes that send over the server with this queue share the same limits. What is not used is lost, or
+// given back by Return.
 //
-// Rates are held by the generic cell rate algorithm (ITU-T I.371), which spreads them. Where more than one message may come at once
-// after a lull, what may come at once is taken off rates over less than a minute, so that no time of a rate's length has more than it
-// says; those over a minute or longer, as they would lose much by that, are counted besides (see usage.go), as quotas are.
+// Rates are held by the generic cell rate algorithm (ITU-T I.371), which spreads them. Where more than one message may
+// come at once after a lull, what may come at once is taken off rates over less than a minute, so that no time of a
+// rate's length has more than it says; those over a minute or longer, as they would lose much by that, are counted
+// besides (see usage.go), as quotas are.
 func (s *Store) Reserve(ctx context.Context, server, domain string, l store.Allowance, want int, now time.Time) (g store.Grant, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,8 +101,8 @@ func (s *Store) Return(ctx context.Context, server, domain string, l store.Allow
 	}))
 }
 
-// forgetBuckets removes now and then the rates of domains of which nothing is used up any more, inside the caller's transaction: a list may
-// have a million of them.
+// forgetBuckets removes the buckets of domains that are full again, inside the caller's transaction and not every time: a
+// list may have a million domains.
 func (s *Store) forgetBuckets(ctx context.Context, now time.Time) error {
 	if s.granted++; s.granted < bucketsKept {
 		return nil
@@ -135,7 +138,7 @@ func (s *Store) lower(ctx context.Context, server, domain string, l store.Allowa
 		if !quota && !counted(q) {
 			continue
 		}
-		left, again, err := s.left(ctx, server, domain, q, now)
+		left, again, err := s.quotaLeft(ctx, server, domain, q, now)
 		if err != nil {
 			return err
 		}
@@ -185,7 +188,7 @@ func (s *Store) bucketUsed(ctx context.Context, server, domain string, per time.
 	return used, err
 }
 
-// A bucket is a rate, and up to which moment it is used up.
+// A bucket is a rate, and the moment up to which it is used up.
 type bucket struct {
 	used  time.Time
 	gap   time.Duration // one message's part of the time
@@ -193,8 +196,9 @@ type bucket struct {
 	slack time.Duration
 }
 
-// atOnce is how many messages may come at once after a lull: a hundredth of a second's worth for rates by the second, as no timer
-// is finer; for those by the minute a tenth, and for those by the hour and longer the half, so that a short list need not wait for the evening.
+// atOnce is how many messages may come at once after a lull: a hundredth of a second's worth for rates by the second,
+// as no timer is finer; a tenth for rates by the minute; half for rates by the hour and longer, so that a short list need
+// not wait for the evening.
 func atOnce(r store.Rate) int {
 	n := int(float64(r.N) / r.Per.Seconds() / 100)
 	switch {
@@ -206,7 +210,7 @@ func atOnce(r store.Rate) int {
 	return max(1, min(n, r.N))
 }
 
-// counted says that a rate is counted like a quota, besides being spread.
+// counted reports whether a rate is counted like a quota, besides being spread.
 func counted(r store.Rate) bool { return r.Per >= time.Minute && atOnce(r) > 1 }
 
 // slackOf is how much later than granted a message may leave.
@@ -245,7 +249,7 @@ func (b bucket) bound(g *store.Grant, now time.Time) {
 	g.N = min(g.N, atOnce)
 }
 
-// after is up to which moment the bucket is used up by a grant.
+// after is the moment up to which the bucket is used up when a grant is given.
 func (b bucket) after(g store.Grant) time.Time {
 	last := g.From.Add(time.Duration(g.N-1)*g.Every + b.gap)
 	if used := b.used.Add(time.Duration(g.N) * b.gap); used.After(last) {

@@ -33,7 +33,8 @@ func pair(t testing.TB) [2]*Store {
 	return [2]*Store{first, second}
 }
 
-// For how long a message counts: until the latest one of its step, which may have left a little late, is as long ago as the limit says.
+// For how long a message counts: until the latest one of its step, which may have left a little late, is as long ago as
+// the limit says.
 func TestWindow(t *testing.T) {
 	for per, want := range map[time.Duration]time.Duration{
 		time.Minute: time.Minute + 600*time.Millisecond + time.Second,

@@ -22,8 +22,9 @@ func (l *Lease) Load(ctx context.Context, snap store.Snapshot, accept bool, next
 	s := l.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// With foreign keys, or where a fault is to undo the statement, SQLite keeps a journal of every statement, which is a fifth of the
-	// time. The rows are of a campaign that this transaction has seen, and after a fault all of it is undone.
+	// With foreign keys, or where a fault has to undo one statement, SQLite keeps a journal of every statement, which
+	// costs a fifth of the time. Here the rows belong to a campaign that this transaction has seen, and a fault undoes
+	// the whole transaction.
 	if err := s.exec(ctx, "PRAGMA foreign_keys=OFF"); err != nil {
 		return store.Loaded{}, explain(err)
 	}
@@ -66,8 +67,8 @@ func (l *Lease) Load(ctx context.Context, snap store.Snapshot, accept bool, next
 	return done, nil
 }
 
-// rerank gives the queued rows of a campaign their places in another order, inside the caller's transaction; position is where the values
-// are in the rows that snap.Rank asks for.
+// rerank gives the queued rows of a campaign their places in another order, inside the caller's transaction; position
+// is where the values are in the rows that snap.Rank asks for.
 func (s *Store) rerank(ctx context.Context, campaign int64, snap store.Snapshot, position []int) error {
 	type row struct {
 		id   int64
@@ -126,35 +127,34 @@ type inserter struct {
 	queries  map[loadShape]string
 }
 
-// add inserts a batch.
 func (in *inserter) add(ctx context.Context, b *batch) error {
-	for args, fates := b.args, b.fates; len(fates) > 0; {
+	for args, extras := b.args, b.extras; len(extras) > 0; {
 		n := loadGroup
-		if len(fates) < n {
+		if len(extras) < n {
 			n = 1 // one by one: four statements are prepared, not a hundred
 		}
-		if err := in.insert(ctx, args[:n*jobArgs], fates[:n]); err != nil {
+		if err := in.insert(ctx, args[:n*jobArgs], extras[:n]); err != nil {
 			return err
 		}
-		args, fates = args[n*jobArgs:], fates[n:]
+		args, extras = args[n*jobArgs:], extras[n:]
 	}
 	return nil
 }
 
-// insert adds the rows whose arguments and fates these are, but for those that the campaign has.
-func (in *inserter) insert(ctx context.Context, args []any, fates []fate) error {
-	if err := in.suppress(ctx, args, fates); err != nil {
+// insert adds the rows whose arguments and extras these are, but for those that the campaign has.
+func (in *inserter) insert(ctx context.Context, args []any, extras []extra) error {
+	if err := in.suppress(ctx, args, extras); err != nil {
 		return err
 	}
-	shape := loadShape{len(fates), !slices.ContainsFunc(fates, func(f fate) bool { return f != toSend })}
+	shape := loadShape{len(extras), !slices.ContainsFunc(extras, func(f extra) bool { return f != toSend })}
 	if !shape.toSend {
 		in.args = in.args[:0]
-		for i, f := range fates {
+		for i, f := range extras {
 			in.args = append(append(in.args, args[i*jobArgs:][:jobArgs]...), string(f.state), f.text, f.rank)
 		}
 		args = in.args
 	}
-	rows := int64(len(fates))
+	rows := int64(len(extras))
 	n, err := in.store.changes(ctx, in.query(shape), args...)
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func (in *inserter) insert(ctx context.Context, args []any, fates []fate) error 
 	switch n {
 	case 0:
 	case rows:
-		for _, f := range fates {
+		for _, f := range extras {
 			in.count(string(f.state), f.rank)
 		}
 	default: // who of them is new is known by the ids, which go up
@@ -185,7 +185,7 @@ type loadShape struct {
 	toSend bool // all of them
 }
 
-// query is the statement for rows. What is the same for all of them is in its text: what is no argument need not be handed over and bound.
+// query is the statement that inserts rows. What all of them share is part of its text, as each argument costs time to bind.
 func (in *inserter) query(shape loadShape) string {
 	if known, ok := in.queries[shape]; ok {
 		return known
@@ -215,9 +215,9 @@ func (in *inserter) count(state string, rank float64) {
 	}
 }
 
-// suppress marks those who are on the suppression list. The rows that the campaign has already are left as they
-// are here, too; they are looked at when they are claimed.
-func (in *inserter) suppress(ctx context.Context, args []any, fates []fate) error {
+// suppress marks the rows that are on the suppression list. Rows that the campaign has already stay as they are; they are
+// looked at when they are claimed.
+func (in *inserter) suppress(ctx context.Context, args []any, extras []extra) error {
 	if !in.filter.any {
 		return nil
 	}
@@ -225,10 +225,10 @@ func (in *inserter) suppress(ctx context.Context, args []any, fates []fate) erro
 	for row := range slices.Chunk(args, jobArgs) {
 		addresses = append(addresses, row[0].(string))
 	}
-	found, err := in.filter.look(ctx, addresses)
+	found, err := in.filter.entries(ctx, addresses)
 	for i, address := range addresses {
-		if e, ok := found[address]; ok && fates[i].state == store.Queued {
-			fates[i].state, fates[i].text = store.Suppressed, why(e, address)
+		if e, ok := found[address]; ok && extras[i].state == store.Queued {
+			extras[i].state, extras[i].text = store.Suppressed, reasonFor(e, address)
 		}
 	}
 	return err

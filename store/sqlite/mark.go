@@ -11,18 +11,20 @@ import (
 	"path/filepath"
 )
 
-// Where a write-ahead log breaks off, SQLite takes the rest for a transaction that was never committed and goes on without a
-// word. That is right for what a power cut left. It is wrong for a log that was cut, overwritten or removed later, and for an
-// old copy of the queue that was put back: recipients that were sent to would read `queued` again.
+// Where a write-ahead log breaks off, SQLite takes the rest for a transaction that was never committed and goes on
+// without a word. That is right for what a power cut left. It is wrong for a log that was cut, overwritten or removed
+// later, and for an old copy of the queue that was put back: recipients that were sent to would read `queued` again.
 //
-// So the queue counts its transactions, and the mark, a file beside its locks, says what the count had come to. A transaction
-// is marked when it is committed, so that the queue is never behind its mark, whatever dies and whenever, unless something
-// that was written down was lost since. The mark has two lines: how many transactions were on the disk, which holds for ever,
-// and how many were written, which holds until the machine is started again, as a power cut takes what was not synced.
+// So the queue counts its transactions, and the mark, a file beside its locks, says what the count had come to. A
+// transaction is marked when it is committed, so that the queue is never behind its mark, whatever dies and whenever,
+// unless something that was written down was lost since. The mark has two lines: how many transactions were on the
+// disk, which holds for ever, and how many were written, which holds until the machine is started again, as a power cut
+// takes what was not synced.
 //
-// The mark is not synced itself: that would cost as much as the begins. After a power cut it may be as old as the system lets
-// a page wait to be written back, or gone, and then it proves that much less; but it is never ahead. Several processes write
-// it: one that comes late sets it back by what the other has done meanwhile, and the next transaction sets it right.
+// The mark is not synced itself: that would cost as much as the begins. After a power cut it may be as old as the
+// system lets a page wait to be written back, or gone, and then it proves that much less; but it is never ahead.
+// Several processes write it: one that comes late sets it back by what the other has done meanwhile, and the next
+// transaction sets it right.
 
 // markName is the name of the mark in the folder of the locks; no lock has such a name.
 const markName = "written"

@@ -231,7 +231,8 @@ func TestOldCopy(t *testing.T) {
 	again.Close()
 }
 
-// The last transactions of a campaign under durability: process are not synced: after a power cut they may be gone, and rightly so.
+// The last transactions of a campaign under durability: process are not synced: after a power cut they may be gone, and
+// rightly so.
 func TestUnsyncedMayBeLost(t *testing.T) {
 	s, l := loaded(t, 10)
 	l.durability = "process"
@@ -259,7 +260,8 @@ func TestUnsyncedMayBeLost(t *testing.T) {
 	}
 }
 
-// Whatever a power cut leaves is opened: what was not synced is there or not, sector by sector, and the mark is as it was at any moment.
+// Whatever a power cut leaves is opened: what was not synced is there or not, sector by sector, and the mark is as it
+// was at any moment.
 func TestPowerCutIsNoDamage(t *testing.T) {
 	const sector = 512
 	random := rand.New(rand.NewPCG(5, 6))

@@ -7,12 +7,12 @@ import (
 	"mailblast/store"
 )
 
-// A recipient that was in doubt and is put back is pinned to the server that may have the message already, where that is known: it may know
-// the message by its Message-ID, while another server would certainly make a second copy. So the row of a message that leaves says over which
-// server, unless all messages of the process go over one; then the process says it once.
+// A recipient that was in doubt and is put back is pinned to the server that may have the message already, where that is
+// known. That server may know the message by its Message-ID; another one would certainly make a second copy. So a begin
+// writes the server into the row, or, if all messages of a run go over one server, its owner's row says so once.
 //
-// A pin is a row of its own, as hardly any recipient has one, and those that have none pay nothing for it: CROSS JOIN has SQLite begin with the
-// pins, and not with the million rows that are queued.
+// A pin is a row of its own, as hardly any recipient has one. CROSS JOIN makes SQLite begin with the pins, and not with the
+// million rows that are queued.
 
 // pin pins those who are in doubt, inside the caller's transaction.
 func (l *Lease) pin(ctx context.Context) error {
@@ -41,9 +41,9 @@ func (l *Lease) readPins(ctx context.Context, jobs []store.Job) error {
 	return nil
 }
 
-// again makes those due who are pinned and were put back untried: another run has waited for their server. The caller holds store.mu and
-// has begun a transaction.
-func (l *Lease) again(ctx context.Context) error {
+// duePinned makes the pinned rows due that were put back untried, inside the caller's transaction: an earlier run could not
+// use their server.
+func (l *Lease) duePinned(ctx context.Context) error {
 	return l.store.exec(ctx, "UPDATE job NOT INDEXED SET due = 0 WHERE id IN (SELECT job FROM pinned) AND campaign = ?1 AND state = 'queued' AND code = 0 AND text = ''", l.id)
 }
 
@@ -51,7 +51,7 @@ func (l *Lease) again(ctx context.Context) error {
 func (l *Lease) Unpin(ctx context.Context) (n int64, err error) {
 	s := l.store
 	err = s.write(ctx, func(ctx context.Context) error {
-		if err := l.again(ctx); err != nil {
+		if err := l.duePinned(ctx); err != nil {
 			return err
 		}
 		err := s.each(ctx, 1, func(row []driver.Value) error { n, _ = row[0].(int64); return nil },

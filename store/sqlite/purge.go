@@ -35,10 +35,11 @@ func (l *Lease) Purge(ctx context.Context) error {
 	}))
 }
 
-// Scrub makes the queue's files forget what was deleted, by this process or by one that did not get that far: rows that once
-// moved have left their old text in pages that are still in use, and the log has pages as they were. Only a rebuilt file has
-// none of that. It needs room on the disk for a second queue for a moment. Purged campaigns of which no message was ever begun
-// go altogether; their names are free. When nothing was deleted since the last time it does nothing, and returns false.
+// Scrub makes the queue's files forget what was deleted, by this process or by one that did not get that far: rows that
+// once moved have left their old text in pages that are still in use, and the log has pages as they were. Only a
+// rebuilt file has none of that. It needs room on the disk for a second queue for a moment. Purged campaigns of which
+// no message was ever begun go altogether; their names are free. When nothing was deleted since the last time it does
+// nothing, and returns false.
 func (s *Store) Scrub(ctx context.Context) (cleaned bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,7 @@ func (s *Store) Scrub(ctx context.Context) (cleaned bool, err error) {
 	for _, step := range []func() error{
 		func() error { return s.pragma(plain, "PRAGMA secure_delete=ON") },
 		func() error { return s.checkpoint(plain) },
-		func() error { return s.patiently(ctx, func() error { return s.exec(plain, "VACUUM") }) },
+		func() error { return s.retryBusy(ctx, func() error { return s.exec(plain, "VACUUM") }) },
 		func() error { return s.checkpoint(plain) },
 		func() error {
 			return s.writeAs(ctx, "strict", func(ctx context.Context) error { return s.settle(ctx, owed) })

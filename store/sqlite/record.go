@@ -10,10 +10,11 @@ import (
 	"mailblast/store"
 )
 
-// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin
-// (claimed → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
-// the suppression list since; the message of any other must not be completed. When it returns without an error, everything is as durable as
-// the campaign's durability says. After an error nothing of it was written, and it can be repeated.
+// Record is the group commit: in one transaction it ends the claims of finish and begins the messages of begin (claimed
+// → sending). It returns the jobs of begin that this owner still held, without those that another process has put on
+// the suppression list since; the message of any other must not be completed. When it returns without an error,
+// everything is as durable as the campaign's durability says. After an error nothing of it was written, and it can be
+// repeated.
 //
 // Outcomes come before begins, so that one connection never has more than two rows in sending: the message whose reply
 // is awaited, and the one whose envelope went out with it.
@@ -31,15 +32,15 @@ func (l *Lease) Record(ctx context.Context, begin []store.Job, finish []store.Ou
 	return kept, nil
 }
 
-// groupMost is of how many rows is asked at once whether all of their claims are held. As many begins are one statement, which
-// costs little more than one for one of them.
+// groupMost is how many begins are one statement, which costs little more than the statement for one of them. Whether their
+// claims are all held is asked for the group.
 const groupMost = 16
 
-// errSomeLost is that the claims of a group were not all held. It does not say which.
+// errSomeLost says that not all claims of a group are held, and not which.
 var errSomeLost = errors.New("a claim was lost")
 
-// record is Record by groups of so many rows. With groups of one it leaves out those whose claims were lost, with larger ones it
-// fails with errSomeLost where there are any. The caller holds store.mu.
+// record is Record by groups of so many rows. With groups of one it leaves out the rows whose claims were lost; with larger
+// groups it fails with errSomeLost if there are any. The caller holds store.mu.
 func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Outcome, group int) (kept []store.Job, err error) {
 	s := l.store
 	durability := l.durability
@@ -83,8 +84,8 @@ func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Ou
 	return kept, nil
 }
 
-// begin begins messages by groups, inside the caller's transaction, and returns those whose claims are held. Where there are several servers
-// the row says over which it goes.
+// begin begins messages by groups, inside the caller's transaction, and returns those whose claims are held. Where
+// there are several servers the row says over which it goes.
 func (l *Lease) begin(ctx context.Context, jobs []store.Job, now int64, group int) (kept []store.Job, err error) {
 	args := make([]any, 4+groupMost)
 	for len(jobs) > 0 {
@@ -177,7 +178,7 @@ func (l *Lease) finished(ctx context.Context, o *store.Outcome, now int64, delta
 		o.Job.ID, now, string(o.State), o.Code, o.Status, o.Text, o.Server)
 }
 
-// A rateMeter measures ends a second, and says once in a while that it is time to write the figure down.
+// A rateMeter measures how many messages end in a second, and says when it is time to write the figure down.
 type rateMeter struct {
 	since time.Time
 	n     int64

@@ -8,11 +8,12 @@ import (
 	"mailblast/store"
 )
 
-// Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt uncounted;
-// rows that were sending are in doubt. After a reboot under durability: process a row that reads claimed may have been sending,
-// because that write was still on its way to the disk: it is in doubt too, and so it is where nobody can tell whether there was
-// a reboot. Who is in doubt carries the server that may have the message, if that is known. Rows that were deferred while the
-// clock was ahead are due as long from now as they were then; those that waited for a server are due now.
+// Recover settles what an owner that no longer lives left: rows that were claimed are queued again, their attempt
+// uncounted; rows that were sending are in doubt. After a reboot under durability: process a row that reads claimed may
+// have been sending, because that write was still on its way to the disk: it is in doubt too, and so it is where nobody
+// can tell whether there was a reboot. Who is in doubt carries the server that may have the message, if that is known.
+// Rows that were deferred while the clock was ahead are due as long from now as they were then; those that waited for a
+// server are due now.
 func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) {
 	if l.id == 0 {
 		return 0, 0, nil
@@ -21,7 +22,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = s.writeAs(ctx, "strict", func(ctx context.Context) error {
-		left, err := l.left(ctx)
+		left, err := l.leftRows(ctx)
 		if err != nil {
 			return err
 		}
@@ -45,7 +46,7 @@ func (l *Lease) Recover(ctx context.Context) (requeued, inDoubt int, err error) 
 		if err := l.setBack(ctx, now); err != nil {
 			return err
 		}
-		if err := l.again(ctx); err != nil {
+		if err := l.duePinned(ctx); err != nil {
 			return err
 		}
 		return s.count(ctx, l.id, delta)
@@ -64,8 +65,8 @@ type leftRow struct {
 	doubt   bool
 }
 
-// left reads the rows that are held, inside the caller's transaction.
-func (l *Lease) left(ctx context.Context) (all []leftRow, err error) {
+// leftRows reads the rows that are held, inside the caller's transaction.
+func (l *Lease) leftRows(ctx context.Context) (all []leftRow, err error) {
 	rows, err := l.store.writer.QueryContext(ctx, `SELECT job.id, state, attempt, coalesce(boot, ''),
 			CASE WHEN owner.server <> '' THEN owner.server WHEN state = 'sending' THEN job.server ELSE '' END
 		FROM job INDEXED BY job_held LEFT JOIN owner ON owner.id = job.owner WHERE job.campaign = ?1 AND job.owner IS NOT NULL`, l.id)
@@ -102,8 +103,8 @@ func (s *Store) settleRow(ctx context.Context, row leftRow, now int64) error {
 	return s.exec(ctx, "UPDATE job SET state = 'queued', owner = NULL, updated = ?1, attempt = attempt - 1 WHERE id = ?2", now, row.id)
 }
 
-// setBack mends rows that were deferred before the clock was set back, inside the caller's transaction: they would wait for as
-// long as it was ahead.
+// setBack mends rows that were deferred before the clock was set back, inside the caller's transaction: they would wait
+// for as long as it was ahead.
 func (l *Lease) setBack(ctx context.Context, now int64) error {
 	return l.store.exec(ctx, "UPDATE job SET due = due - updated + ?1, updated = ?2 WHERE campaign = ?3 AND state = 'queued' AND due > ?4 AND updated > ?5",
 		now, now, l.id, now, now)

@@ -9,8 +9,9 @@ import (
 )
 
 // Rows streams a campaign's recipients in the order in which they were loaded, those in one of the given states or,
-// without any, all of them; on request with their earlier attempts. A row is as it was when its batch was read. While yield has it,
-// the queue is not being read: whoever looks at a report for an hour would keep the write-ahead log growing for as long.
+// without any, all of them; on request with their earlier attempts. A row is as it was when its batch was read. While
+// yield has it, the queue is not being read: else a report that somebody reads for an hour would keep the write-ahead log
+// growing for an hour.
 func (s *Store) Rows(ctx context.Context, campaign string, states []store.State, earlier bool, yield func(store.Row) error) error {
 	c, err := s.Campaign(ctx, campaign)
 	if err != nil {

@@ -38,8 +38,8 @@ func (s *Store) servers(ctx context.Context, name string) ([]store.ServerState, 
 	return all, explain(rows.Err())
 }
 
-// SaveServer writes down what was found out about a server; v.First, unless that is known already. It is not worth a sync: the next one, of
-// something else, carries it along.
+// SaveServer writes down what was found out about a server; v.First, unless that is known already. It is not worth a
+// sync: the next one, of something else, carries it along.
 func (s *Store) SaveServer(ctx context.Context, v store.ServerState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,9 +45,9 @@ func (s *Store) Snapshot(ctx context.Context, name string) (store.Snapshot, erro
 	return snap, explain(rows.Err())
 }
 
-// saveSnapshot writes a campaign's snapshot, inside the caller's transaction, and returns the campaign's id and how the CSV's
-// columns map to the positions of the stored rows. A snapshot that differs from the one that has begun to be sent is a
-// ChangedError, unless accept.
+// saveSnapshot writes a campaign's snapshot, inside the caller's transaction, and returns the campaign's id and how the
+// CSV's columns map to the positions of the stored rows. A snapshot that differs from the one that has begun to be sent
+// is a ChangedError, unless accept.
 func (s *Store) saveSnapshot(ctx context.Context, name string, snap store.Snapshot, accept bool) (id int64, position []int, err error) {
 	sums := map[string]string{}
 	for path, content := range snap.Files {

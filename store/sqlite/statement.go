@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// A statement is prepared once on the writer, and spoken to without database/sql in between: its conversions and locks cost
+// A statement is prepared once on the writer, and used without database/sql in between, whose conversions and locks cost
 // more than the change of a row does. The caller holds Store.mu.
 type statement struct {
 	prepared queryStmt
@@ -59,8 +59,8 @@ func (st *statement) bind(args []any) error {
 
 // exec runs a statement on the writer, prepared once.
 //
-// As a query, as the driver binds and steps that in one call of C, where it makes one call for each argument otherwise: these
-// calls took half of the time of a small change.
+// It runs as a query, because the driver binds and steps a query in one call of C. Otherwise it makes one call for each
+// argument, and these calls took half of the time of a small change.
 func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	st, err := s.statement(query)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	}
 }
 
-// changes is exec that tells how many rows were changed.
+// changes is exec, and returns how many rows were changed.
 func (s *Store) changes(ctx context.Context, query string, args ...any) (n int64, err error) {
 	if err := s.exec(ctx, query, args...); err != nil {
 		return 0, err
@@ -96,7 +96,7 @@ func (s *Store) totalChanges(ctx context.Context) (int64, error) {
 	return s.number(ctx, "SELECT total_changes()")
 }
 
-// number is what a query for one number brings.
+// number runs a query for one number.
 func (s *Store) number(ctx context.Context, query string) (n int64, err error) {
 	err = s.each(ctx, 1, func(row []driver.Value) error { n, _ = row[0].(int64); return nil }, query)
 	return n, err

@@ -23,7 +23,8 @@ import (
 //go:embed schema.sql
 var schema string
 
-// schemaVersion is the schema's (PRAGMA user_version). It goes up by one with each change; a queue of another version is refused.
+// schemaVersion is the schema's (PRAGMA user_version). It goes up by one with each change; a queue of another version
+// is refused.
 const schemaVersion = 10
 
 // applicationID marks a file as a mailblast queue (PRAGMA application_id): "mblq".
@@ -50,8 +51,9 @@ type Store struct {
 }
 
 // Open opens the queue at path. With create, a queue that is not there is made, readable by its owner only (0600, in a
-// folder 0700). From one that is there everybody's rights are taken away; a group that was let in stays in, and a folder that is
-// there stays as it is. A file that is not a queue, is damaged, or was made by a newer version is refused and left as it is.
+// folder 0700). From one that is there everybody's rights are taken away; a group that was let in stays in, and a
+// folder that is there stays as it is. A file that is not a queue, is damaged, or was made by a newer version is
+// refused and left as it is.
 func Open(ctx context.Context, path string, create bool) (*Store, error) {
 	// The lock files and SQLite's own lie beside the file itself, by whatever name it was called.
 	if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -98,10 +100,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	// SQLite does not wait where two processes make the queue at the same moment: one of them begins again.
 	opening, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("it could not be opened"))
 	defer cancel()
-	if err = s.patiently(opening, func() error { return s.prepare(ctx) }); err != nil {
+	if err = s.retryBusy(opening, func() error { return s.prepare(ctx) }); err != nil {
 		return err
 	}
-	// From here on who waits is asked every second whether to go on: see patiently.
+	// From here on who waits is asked every second whether to go on: see retryBusy.
 	if err = s.pragma(ctx, "PRAGMA busy_timeout=1000"); err != nil {
 		return err
 	}
@@ -136,13 +138,15 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// prepare refuses a file that is not a queue of this version, or has lost something, and makes the queue in one that is empty.
+// prepare refuses a file that is not a queue of this version, or has lost something, and makes the queue in one that is
+// empty.
 func (s *Store) prepare(ctx context.Context) error {
 	marks, err := s.readMarks()
 	if err != nil {
 		return err
 	}
-	// Before the identity: another process may be making the queue, which gets its tables and its identity at the same moment.
+	// Before the identity: another process may be making the queue, which gets its tables and its identity at the same
+	// moment.
 	var tables int
 	if err := s.writer.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return err
@@ -167,8 +171,8 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err := s.checkMarks(ctx, marks, tables > 0); err != nil {
 		return err
 	}
-	// A page of 8 KiB instead of 4 saves a tenth of the time of loading; a new file only is given it. SQLite counts the cache's pages by the
-	// size that is known when it is told, so it is told then.
+	// A page of 8 KiB instead of 4 saves a tenth of the time of loading; a new file only is given it. SQLite counts the
+	// cache's pages by the size that is known when it is told, so it is told then.
 	if _, err := s.writer.ExecContext(ctx, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA cache_size=-20000"); err != nil {
 		return err
 	}

@@ -66,7 +66,8 @@ func record(t testing.TB, l *Lease, begin []store.Job, finish ...store.Outcome) 
 	return kept
 }
 
-// A load that the queue does not take is undone as well. Nobody reads the list any more then, and rows are checked as before it.
+// A load that the queue does not take is undone as well. Nobody reads the list any more then, and rows are checked as
+// before it.
 func TestLoadRefused(t *testing.T) {
 	s := open(t)
 	l := acquire(t, s, "test")
@@ -166,7 +167,8 @@ func TestBeginTwice(t *testing.T) {
 	}
 }
 
-// The list is looked at again before a begin if another process has written to the queue; who sends adds nobody that he has claimed.
+// The list is looked at again before a begin if another process has written to the queue; who sends adds nobody that he
+// has claimed.
 func TestSuppressedByItself(t *testing.T) {
 	s, l := loaded(t, 1)
 	jobs := claim(t, l, 1)

@@ -14,11 +14,12 @@ import (
 	"mailblast/store"
 )
 
-// Suppress adds the entries that next yields until io.EOF, all of them or, after an error, none. What is on the list already stays
-// as it is: the first reason is the one that counts. It returns how many were added, and how many were there.
+// Suppress adds the entries that next yields until io.EOF, all of them or, after an error, none. What is on the list
+// already stays as it is: the first reason is the one that counts. It returns how many were added, and how many were
+// there.
 //
-// They are sorted on their way: in the order of most lists each would go to another page of the table, which is ten times as slow.
-// Nobody else has to wait while they come, as a table of this connection's own is not locked; it lies in a file without a name.
+// They are sorted first: in the order of most lists each entry would go to another page of the table, which is ten times
+// as slow. They are gathered in a temporary table, which locks nobody out while they come.
 func (s *Store) Suppress(ctx context.Context, next func() (store.Suppression, error)) (added, known int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +110,8 @@ func (s *Store) Unsuppress(ctx context.Context, addresses []string) (removed []s
 	return removed, nil
 }
 
-// Suppressions streams the list in the order of its addresses. While yield has an entry, the queue is not being read; see Rows.
+// Suppressions streams the list in the order of its addresses. While yield has an entry, the queue is not being read;
+// see Rows.
 func (s *Store) Suppressions(ctx context.Context, yield func(store.Suppression) error) error {
 	last := ""
 	for {
@@ -147,8 +149,8 @@ func (s *Store) suppressionsAfter(ctx context.Context, last string) (batch []sto
 	return batch, rows.Err()
 }
 
-// Suppressed returns the entry that keeps an address from being mailed, its own before its domain's. It reports false when there
-// is none.
+// Suppressed returns the entry that keeps an address from being mailed, its own before its domain's. It reports false
+// when there is none.
 func (s *Store) Suppressed(ctx context.Context, address string) (store.Suppression, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +158,7 @@ func (s *Store) Suppressed(ctx context.Context, address string) (store.Suppressi
 	var found map[string]store.Suppression
 	filter, err := s.suppressionFilter(plain)
 	if err == nil {
-		found, err = filter.look(plain, []string{address})
+		found, err = filter.entries(plain, []string{address})
 	}
 	e, ok := found[address]
 	return e, ok, explain(err)
@@ -181,15 +183,16 @@ func (l *Lease) Listed(ctx context.Context, state store.State) (n int64, err err
 		}, "SELECT id, identity FROM job NOT INDEXED WHERE campaign = ?1 AND state = ?2 AND id > ?3 ORDER BY id LIMIT ?4", l.id, string(state), from, rowBatch)
 		if err == nil {
 			var found map[string]store.Suppression
-			found, err = filter.look(plain, identities)
+			found, err = filter.entries(plain, identities)
 			n += int64(len(found))
 		}
 	}
 	return n, explain(err)
 }
 
-// suppressMeanwhile is suppressClaimed for what is about to be begun: it may have waited for its domain since it was claimed, and the
-// list may be longer now. As long as no other process has written to the queue it cannot be, and nobody looks.
+// suppressMeanwhile is suppressClaimed for the messages that are about to begin: they may have waited for their domain since
+// they were claimed, and the list may be longer now. If no other process has written to the queue since the first claim, it
+// is not, and nobody looks.
 func (l *Lease) suppressMeanwhile(ctx context.Context, jobs []store.Job, now int64, delta map[string]int64) ([]store.Job, error) {
 	if len(jobs) == 0 {
 		return nil, nil
@@ -207,8 +210,8 @@ func (s *Store) dataVersion(ctx context.Context) (int64, error) {
 	return s.number(ctx, "PRAGMA data_version")
 }
 
-// suppressClaimed ends the claims of those who are on the suppression list, inside the transaction that made them: no moment of
-// death leaves them claimed. It returns the others. An empty list costs one question.
+// suppressClaimed ends the claims of jobs on the suppression list, inside the caller's transaction, so that no moment of death
+// leaves them claimed. It returns the others. An empty list costs one query.
 func (l *Lease) suppressClaimed(ctx context.Context, jobs []store.Job, now int64, delta map[string]int64) ([]store.Job, error) {
 	s := l.store
 	if len(jobs) == 0 {
@@ -233,7 +236,7 @@ func (l *Lease) suppressClaimed(ctx context.Context, jobs []store.Job, now int64
 	for i, j := range jobs {
 		addresses[i] = identity[j.ID]
 	}
-	found, err := filter.look(ctx, addresses)
+	found, err := filter.entries(ctx, addresses)
 	if err != nil || len(found) == 0 {
 		return jobs, err
 	}
@@ -245,7 +248,7 @@ func (l *Lease) suppressClaimed(ctx context.Context, jobs []store.Job, now int64
 			continue
 		}
 		n, err := s.changes(ctx, `UPDATE job SET state = 'suppressed', owner = NULL, attempt = attempt - 1, updated = ?1, code = 0, status = '', text = ?2, server = ''
-			WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'`, now, why(e, addresses[i]), j.ID, j.Owner, j.Attempt)
+			WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'`, now, reasonFor(e, addresses[i]), j.ID, j.Owner, j.Attempt)
 		if err != nil {
 			return nil, err
 		}
@@ -264,8 +267,8 @@ func (l *Lease) suppressBounced(ctx context.Context, o *store.Outcome, now int64
 		ON CONFLICT (address) DO NOTHING`, shown(code+" "+o.Status+" "+o.Text), shown(l.name), now, o.Job.ID)
 }
 
-// why is what the row of somebody says who is on the list by this entry.
-func why(e store.Suppression, address string) string {
+// reasonFor is the text of a row that is suppressed by an entry.
+func reasonFor(e store.Suppression, address string) string {
 	text := "on the suppression list"
 	if e.Address != address {
 		text += " as " + e.Address
@@ -287,7 +290,7 @@ type suppressionFilter struct {
 	below   bool // of domains with all that is below them, too
 }
 
-// suppressionFilter asks what kinds of entries there are, so that nobody looks for others. The caller holds s.mu.
+// suppressionFilter finds out which kinds of entries there are, so that nobody looks for others. The caller holds s.mu.
 func (s *Store) suppressionFilter(ctx context.Context) (suppressionFilter, error) {
 	f := suppressionFilter{store: s}
 	// Entries of domains begin with @, which sorts before A, and the wider ones with @., which sorts before @/.
@@ -299,8 +302,8 @@ func (s *Store) suppressionFilter(ctx context.Context) (suppressionFilter, error
 	return f, err
 }
 
-// look returns the entries of those addresses that are on the list.
-func (f suppressionFilter) look(ctx context.Context, addresses []string) (map[string]store.Suppression, error) {
+// entries returns the entries of those addresses that are on the list.
+func (f suppressionFilter) entries(ctx context.Context, addresses []string) (map[string]store.Suppression, error) {
 	if !f.any {
 		return nil, nil
 	}
@@ -360,8 +363,7 @@ func (f suppressionFilter) keys(address string) func(yield func(string) bool) {
 	}
 }
 
-// padded is the arguments of a statement that takes loadGroup of them, of which one is prepared for all: the last of those there
-// are is repeated.
+// padded repeats the last of a group until there are loadGroup arguments, so that one prepared statement serves all groups.
 func padded[T any](group []T, arg func(T) any) []any {
 	args := make([]any, loadGroup)
 	for i := range args {
@@ -370,7 +372,7 @@ func padded[T any](group []T, arg func(T) any) []any {
 	return args
 }
 
-// shown makes of what came from outside what can be kept and shown: printable, on one line, not too long.
+// shown makes text from outside fit to be kept and shown: printable, on one line, not too long.
 func shown(s string) string {
 	return text.Short(text.Visible(strings.Join(strings.Fields(s), " ")), store.ReasonMost)
 }

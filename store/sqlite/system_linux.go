@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CheckFileSystem refuses a queue on a file system that is shared over a network, or that cannot be told from one. There SQLite's locks
-// may not lock and its shared memory may not be shared (https://sqlite.org/wal.html, "all processes using a database must
-// be on the same host computer"): two machines would send the same mail, and the queue would be damaged. The file need not exist yet.
+// CheckFileSystem refuses a queue on a file system that is shared over a network, or that cannot be told from one.
+// There SQLite's locks may not lock and its shared memory may not be shared (https://sqlite.org/wal.html, "all
+// processes using a database must be on the same host computer"): two machines would send the same mail, and the queue
+// would be damaged. The file need not exist yet.
 func CheckFileSystem(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -36,7 +37,8 @@ func CheckFileSystem(path string) error {
 	return nil
 }
 
-// networkFileSystem names the file system with that magic number, if it is shared over a network or with a virtual machine's host; "" for others.
+// networkFileSystem names the file system with that magic number, if it is shared over a network or with a virtual
+// machine's host; "" for others.
 func networkFileSystem(magic uint32) string {
 	switch magic {
 	case unix.NFS_SUPER_MAGIC:

@@ -8,10 +8,11 @@ import (
 	"mailblast/store"
 )
 
-// What was sent over a server is counted for quotas, warm-ups and longer rates, whichever of them the campaign has that sends, as the other
-// campaigns may have others. All messages of a step of time are one figure, and count until the last of them is as long ago as the
-// limit says: so no time of a limit's length has more than it says, whenever that time begins, and a step is what is lost of it. What was
-// sent to a domain is counted only where its rate is.
+// Messages are counted for each server, for quotas, warm-ups and the longer rates. They are counted also when the campaign
+// that sends has no such limit, as other campaigns may have one. All messages of one step of time are one number, and they
+// count until the latest of them is as old as the limit is long. So no period of a limit's length has more messages than
+// the limit says, whenever the period begins, and at most a step of it is lost. Messages to one domain are counted only
+// where the domain's rate needs it.
 
 // usageSteps are how finely messages are counted: by steps of that length, for limits over less than that time.
 var usageSteps = [...]struct{ step, most time.Duration }{
@@ -23,7 +24,7 @@ var usageSteps = [...]struct{ step, most time.Duration }{
 // usageKept is for how many steps longer than a limit messages are kept.
 const usageKept = 60
 
-// stepOf is by what a limit is counted.
+// stepOf is the step by which a limit is counted.
 func stepOf(r store.Rate) time.Duration {
 	i := 0
 	for r.Per >= usageSteps[i].most && i < len(usageSteps)-1 {
@@ -32,12 +33,12 @@ func stepOf(r store.Rate) time.Duration {
 	return usageSteps[i].step
 }
 
-// windowOf is for how long a message counts from the beginning of its step on: until the latest one of the step, which may have left a little
-// late, is as long ago as the limit says.
+// windowOf is for how long a message counts from the beginning of its step on: until the latest one of the step, which
+// may have left a little late, is as long ago as the limit says.
 func windowOf(r store.Rate) time.Duration { return r.Per + slackOf(r) + stepOf(r) }
 
-// left is how much of a limit is left; when nothing is, when there is something again.
-func (s *Store) left(ctx context.Context, server, domain string, q store.Rate, now time.Time) (left int, again time.Time, err error) {
+// quotaLeft is how much of a limit is left; when nothing is, when there is something again.
+func (s *Store) quotaLeft(ctx context.Context, server, domain string, q store.Rate, now time.Time) (left int, again time.Time, err error) {
 	since := now.Add(-windowOf(q)).UnixMilli()
 	sum := int64(0)
 	err = s.each(ctx, 1, func(row []driver.Value) error {
@@ -77,7 +78,8 @@ func (s *Store) countUsage(ctx context.Context, server, domain string, l store.A
 		if !counts {
 			continue
 		}
-		// What was counted by a clock that was ahead counts from now on: it would be there for as long as the clock was ahead.
+		// What was counted while the clock was ahead counts from now on. Else it would count for as long as the clock was
+		// ahead.
 		at, last := g.Counted().Truncate(by.step).UnixMilli(), now.Add(2*horizon).UnixMilli()
 		var ahead int64
 		err := s.each(ctx, 1, func(row []driver.Value) error { ahead, _ = row[0].(int64); return nil },
@@ -126,6 +128,6 @@ func (s *Store) forgetUsage(ctx context.Context, now time.Time) error {
 func (s *Store) Left(ctx context.Context, server string, q store.Rate, now time.Time) (left int, again time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left, again, err = s.left(context.WithoutCancel(ctx), server, "", q, now)
+	left, again, err = s.quotaLeft(context.WithoutCancel(ctx), server, "", q, now)
 	return left, again, explain(err)
 }

@@ -10,8 +10,9 @@ import (
 	"mailblast/store"
 )
 
-// In the long run at least 95 % of a rate are sent while there always is mail, and in no time of the rate's length more than it says, whenever
-// that begins: over two processes that end, or are killed with a grant in hand, at any moment. What those had is lost, of a rate by the hour or longer a hundredth at most.
+// In the long run at least 95 % of a rate are sent while there always is mail, and in no time of the rate's length more
+// than it says, whenever that begins: over two processes that end, or are killed with a grant in hand, at any moment.
+// What those had is lost, of a rate by the hour or longer a hundredth at most.
 func TestReserveInTheLongRun(t *testing.T) {
 	stores := pair(t)
 	for _, test := range []struct {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// write runs do in one immediate transaction that is on the disk when write returns nil, waiting for other writers as long as ctx allows.
-// The transaction itself is not cancelled half way: what is written down is worth more than a quick end.
+// write runs do in one immediate transaction that is on the disk when write returns nil, waiting for other writers as
+// long as ctx allows. The transaction itself is not cancelled half way: what is written down is worth more than a quick
+// end.
 func (s *Store) write(ctx context.Context, do func(context.Context) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +44,7 @@ func (s *Store) transaction(ctx context.Context, durability string, do func(cont
 		}
 		s.durability = durability
 	}
-	if err := s.patiently(ctx, func() error { return s.exec(plain, "BEGIN IMMEDIATE") }); err != nil {
+	if err := s.retryBusy(ctx, func() error { return s.exec(plain, "BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
 	err := do(plain)
@@ -57,9 +58,9 @@ func (s *Store) transaction(ctx context.Context, durability string, do func(cont
 	return err
 }
 
-// patiently does what another process may be in the way of, again and again for as long as ctx allows: somebody loads a large
-// list, or holds the lock in a shell.
-func (s *Store) patiently(ctx context.Context, do func() error) error {
+// retryBusy repeats do while another process is in its way, for as long as ctx allows: somebody loads a large list, or holds
+// the lock in a shell.
+func (s *Store) retryBusy(ctx context.Context, do func() error) error {
 	err := do()
 	for busy(err) && ctx.Err() == nil {
 		select { // SQLite has waited for a second, or knows that it is of no use at the moment

@@ -8,7 +8,8 @@ import (
 	"mailblast/store"
 )
 
-// A campaign is held until its lease is given up, or its process dies, and not longer. Who finds it held is told so, or shares it.
+// A campaign is held until its lease is given up, or its process dies, and not longer. Who finds it held is told so, or
+// shares it.
 func testLease(t *testing.T, place func(testing.TB) Place) {
 	held := func(p *process, campaign string, want bool) {
 		t.Helper()

@@ -286,7 +286,8 @@ func testClockSetBack(t *testing.T, place func(testing.TB) Place) {
 	}
 }
 
-// What was found out about a server is there for the next process, and when it took its first message is known once and for all.
+// What was found out about a server is there for the next process, and when it took its first message is known once and
+// for all.
 func testServers(t *testing.T, place func(testing.TB) Place) {
 	queues := pair(t, place)
 	want := store.ServerState{Name: relay, First: morning, Rate: 13.5, Connections: 3, WaitsFor: "the quota of 10/h is used up", WaitsUntil: morning}

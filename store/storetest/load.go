@@ -67,7 +67,8 @@ func testLoadBrokenOff(t *testing.T, place func(testing.TB) Place) {
 	p.wantCounts(store.Counts{Queued: 3})
 }
 
-// Of a list whose rows are there already in part, wherever they stand in it, those that are new are counted, each as what it is.
+// Of a list whose rows are there already in part, wherever they stand in it, those that are new are counted, each as
+// what it is.
 func testLoadTwice(t *testing.T, place func(testing.TB) Place) {
 	p := started(t, place)
 	p.suppress("@example.net")

@@ -7,7 +7,8 @@ import (
 	"mailblast/store"
 )
 
-// A pinCase is how a recipient comes to be queued, by a process that claims its only recipient for a run over one server, or over several.
+// A pinCase is how a recipient comes to be queued, by a process that claims its only recipient for a run over one
+// server, or over several.
 type pinCase struct {
 	name string
 	only string // the server of the run
@@ -89,8 +90,8 @@ func pinCases() []pinCase {
 	}
 }
 
-// Who was in doubt, and is put back, is claimed for the server that may have the message, however the doubt came about, and for that one
-// until a person says otherwise.
+// Who was in doubt, and is put back, is claimed for the server that may have the message, however the doubt came about,
+// and for that one until a person says otherwise.
 func testPin(t *testing.T, place func(testing.TB) Place) {
 	for _, test := range pinCases() {
 		t.Run(test.name, func(t *testing.T) {

@@ -123,8 +123,8 @@ func testCampaigns(t *testing.T, place func(testing.TB) Place) {
 	}
 }
 
-// A purged campaign keeps its name, its dates and the counts of its end states. Nobody knows who was sent to, so nobody is sent to. Others are left
-// as they are.
+// A purged campaign keeps its name, its dates and the counts of its end states. Nobody knows who was sent to, so nobody
+// is sent to. Others are left as they are.
 func testPurge(t *testing.T, place func(testing.TB) Place) {
 	p := loaded(t, place, 50)
 	p.suppress("someone@example.net")

@@ -1,7 +1,7 @@
 // Package storetest is the suite that every store passes: what package store promises, tried on a real queue.
 //
-// A store's own tests call Run, and Limits, with how to make a queue. What only that store has (its files, its faults, what it
-// syncs) it tests itself.
+// A store's own tests call Run, and Limits, with how to make a queue. What only that store has (its files, its faults,
+// what it syncs) it tests itself.
 package storetest
 
 import (

@@ -13,7 +13,8 @@ import (
 	"mailblast/store"
 )
 
-// The list is kept in the order of its addresses, and the first reason stays. What comes is kept on one line, and not longer than a screen.
+// The list is kept in the order of its addresses, and the first reason stays. What comes is kept on one line, and not
+// longer than a screen.
 func testSuppress(t *testing.T, place func(testing.TB) Place) {
 	p := started(t, place)
 	then := time.Unix(1_700_000_000, 0).UTC()
@@ -131,7 +132,8 @@ func testSuppressed(t *testing.T, place func(testing.TB) Place) {
 	}
 }
 
-// A load marks those on the list, says how many they are, and leaves the others, invalid rows and rows that are there already as they are.
+// A load marks those on the list, says how many they are, and leaves the others, invalid rows and rows that are there
+// already as they are.
 func testLoadSuppressed(t *testing.T, place func(testing.TB) Place) {
 	p := loaded(t, place, 1)
 	p.suppress("user0@example.com", "user7@example.com", "user59@example.com", "@example.net")
@@ -177,8 +179,8 @@ func testBounceSuppresses(t *testing.T, place func(testing.TB) Place) {
 	}
 }
 
-// Another process suppresses people while a campaign is sent: those that are not begun yet are not sent to, however many they
-// are, and whether they are claimed or not.
+// Another process suppresses people while a campaign is sent: those that are not begun yet are not sent to, however
+// many they are, and whether they are claimed or not.
 func testSuppressMeanwhile(t *testing.T, place func(testing.TB) Place) {
 	p := loaded(t, place, 300)
 	other := &process{t: t, place: p.place, queue: p.place.Open(t)}

@@ -7,7 +7,8 @@ import (
 	"mailblast/store"
 )
 
-// A transition is what happens to the only recipient of a campaign, which a process has claimed, and the states that come of it.
+// A transition is what happens to the only recipient of a campaign, which a process has claimed, and the states that
+// come of it.
 type transition struct {
 	name string
 	do   func(t *testing.T, p *process, j store.Job)
