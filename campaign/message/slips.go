@@ -70,7 +70,7 @@ func isPlain(code string) bool {
 			if before == '.' {
 				return false
 			}
-		case strings.IndexRune(" \t\n.|(),\"'`\x00", r) < 0:
+		case !strings.ContainsRune(" \t\n.|(),\"'`\x00", r):
 			return false
 		}
 		before = r

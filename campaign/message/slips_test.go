@@ -21,17 +21,6 @@ func oneLine(template string, columns ...string) Source {
 	return src
 }
 
-// compileOne returns the only finding about a template.
-func compileOne(t *testing.T, src Source) finding.Finding {
-	t.Helper()
-	_, err := Compile(src)
-	var all finding.Findings
-	if !errors.As(err, &all) || len(all) != 1 {
-		t.Fatalf("got %v, want one finding", err)
-	}
-	return all[0]
-}
-
 // value composes the message of a recipient whose only other value this is.
 func value(t *testing.T, src Source, values ...string) string {
 	t.Helper()
@@ -190,7 +179,7 @@ func hinted(hint string) []string {
 
 // Whatever the columns are called, what a hint says about them can be executed.
 func TestHintsWork(t *testing.T) {
-	columns := []string{"First Name", "FirstName2", "नाम", "Größe (m²)", "E-Mail 2", "2. Vorname", "2026", "5e3", "???", "a\"b", "x\ny", "½", "Straße", "ชื่อ", "if", "\u0301", "a.b", "日付", "tab\there", "back`tick\\", "Kunde’s Name", "می‌خواهم"}
+	columns := []string{"First Name", "FirstName2", "नाम", "Größe (m²)", "E-Mail 2", "2. Vorname", "2026", "5e3", "???", "a\"b", "x\ny", "½", "Straße", "ชื่อ", "if", "\u0301", "a.b", "日付", "tab\there", "back`tick\\", "Kunde’s Name", "می\u200cخواهم"}
 	for _, column := range columns {
 		for _, name := range []string{"." + column, column, "." + list.SnakeCase(column) + "x", "." + strings.ToUpper(column), "$." + list.SnakeCase(column) + "_", ".nothing_like_it"} {
 			for _, form := range []string{"{{ %s }}", "{{ with .email }}{{ %s }}{{ end }}", "{{ %s | upper }}"} {

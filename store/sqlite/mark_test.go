@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailblast/store"
 	"mailblast/store/storetest"
@@ -409,7 +410,7 @@ func TestSameBoot(t *testing.T) {
 		{"a", "a", true},
 		{"a", "b", false},
 		{"a", "", false},
-		{"at:1700000000", "at:1700000000", true},
+		{bootTime(time.Unix(1700000000, 5)), "at:1700000000", true},
 		{"at:1700000000", "at:1700000009", true},
 		{"at:1700000009", "at:1700000000", true},
 		{"at:1700000000", "at:1700000060", false},
