@@ -90,7 +90,7 @@ func (l *Lease) take(ctx context.Context, owner int64, n int, now int64, delta m
 			delta[deferred]--
 		}
 		return nil
-	}, `UPDATE job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
+	}, `UPDATE OR FAIL job SET state = 'claimed', owner = ?1, attempt = attempt + 1, updated = ?2
 		WHERE id IN (SELECT id FROM job WHERE campaign = +?3 AND state = 'queued' AND due <= ?4 ORDER BY due, rank, id LIMIT ?5 + 0) AND state = 'queued'
 		RETURNING id, address, fields, attempt, due, rank`, owner, now, l.id, now, n)
 	return inOrder(places), err

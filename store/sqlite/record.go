@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"mailblast/store"
@@ -32,8 +31,7 @@ func (l *Lease) Record(ctx context.Context, begin []store.Job, finish []store.Ou
 	return kept, nil
 }
 
-// groupMost is how many begins are one statement, which costs little more than the statement for one of them. Whether their
-// claims are all held is asked for the group.
+// groupMost is for how many rows SQLite is asked at once whether their claims are all held.
 const groupMost = 16
 
 // errSomeLost says that not all claims of a group are held, and not which.
@@ -87,34 +85,38 @@ func (l *Lease) record(ctx context.Context, begin []store.Job, finish []store.Ou
 // begin begins messages by groups, inside the caller's transaction, and returns those whose claims are held. Where
 // there are several servers the row says over which it goes.
 func (l *Lease) begin(ctx context.Context, jobs []store.Job, now int64, group int) (kept []store.Job, err error) {
-	args := make([]any, 4+groupMost)
-	for len(jobs) > 0 {
-		// Those of one statement have the same fence and the same server. Nearly all are at their first attempt.
-		first, n := jobs[0], 1
-		for n < min(group, len(jobs)) && jobs[n].Owner == first.Owner && jobs[n].Attempt == first.Attempt && jobs[n].Route == first.Route {
-			n++
+	s := l.store
+	for jobs := range slices.Chunk(jobs, group) {
+		before, err := s.totalChanges(ctx)
+		if err != nil {
+			return nil, err
 		}
-		args[0], args[1], args[2], args[3] = now, first.Route, first.Owner, first.Attempt
-		for i := range groupMost { // the last one again and again, so that one statement is for all groups
-			args[4+i] = jobs[min(i, n-1)].ID
+		for i := range jobs {
+			j := &jobs[i]
+			if err := s.exec(ctx, beginJob, now, j.Route, j.ID, j.Owner, j.Attempt); err != nil {
+				return nil, err
+			}
 		}
-		changed, err := l.store.changes(ctx, `UPDATE job SET state = 'sending', updated = ?1, server = coalesce(nullif(?2, ''), server)
-			WHERE owner = ?3 AND attempt = ?4 AND id IN (?5`+strings.Repeat(", ?", groupMost-1)+") AND state = 'claimed'", args...)
-		switch {
+		switch after, err := s.totalChanges(ctx); {
 		case err != nil:
 			return nil, err
-		case changed == int64(n):
-			kept = append(kept, jobs[:n]...)
-		case n > 1:
+		case after-before == int64(len(jobs)):
+			kept = append(kept, jobs...)
+		case len(jobs) > 1:
 			return nil, errSomeLost
 		}
-		jobs = jobs[n:]
 	}
 	return kept, nil
 }
 
+// A statement for each row. A list of rows in one statement would be a table to SQLite, which it makes and drops again with a cache of its own: for
+// a group of ten that takes more than the ten statements.
+//
+// OR FAIL, since an error ends the whole transaction anyway: SQLite keeps no journal by which it could take back this statement alone.
 const (
-	endJob = `UPDATE job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
+	beginJob = `UPDATE OR FAIL job SET state = 'sending', updated = ?1, server = coalesce(nullif(?2, ''), server)
+		WHERE id = ?3 AND owner = ?4 AND attempt = ?5 AND state = 'claimed'`
+	endJob = `UPDATE OR FAIL job SET state = ?1, due = ?2, code = ?3, status = ?4, text = ?5, server = ?6, attempt = ?7, owner = NULL, updated = ?8
 		WHERE id = ?9 AND attempt = ?10 AND `
 	finishJob = endJob + "state IN ('claimed', 'sending') AND owner = ?11"
 	amendJob  = endJob + "state = 'failed'"
