@@ -148,17 +148,51 @@ func (c *textConverter) makeSkeleton(page *body, shaping []int) ([]textPiece, er
 		return nil, err
 	}
 	var skeleton []textPiece
+	link := 0
 	for _, t := range tokens {
 		switch t.Kind {
 		case plaintext.LinkStart:
+			link = len(skeleton)
 			skeleton = append(skeleton, textPiece{kind: textLinkStart})
 		case plaintext.LinkEnd:
-			skeleton = append(skeleton, textPiece{kind: textLinkEnd, address: c.pieces(page, t.Text, false)})
+			skeleton = append(skeleton, c.linkEnd(skeleton[link+1:], c.pieces(page, t.Text, false))...)
 		default:
 			skeleton = append(skeleton, c.pieces(page, t.Text, t.Kind == plaintext.Pre)...)
 		}
 	}
 	return skeleton, nil
+}
+
+// linkEnd is what follows the text of a link. Where the values decide whether its address is written, fill does.
+func (c *textConverter) linkEnd(words, address []textPiece) []textPiece {
+	if len(address) == 0 {
+		return nil
+	}
+	isValue := func(p textPiece) bool { return p.kind == textValue }
+	text, ahead := staticText(words), staticText(address[:1])
+	switch {
+	case slices.ContainsFunc(words, isValue):
+	case !slices.ContainsFunc(address, isValue):
+		if after := plaintext.Address(text, staticText(address)); after != "" {
+			return []textPiece{{seg: newSegment([]byte(after))}}
+		}
+		return nil
+	case strings.TrimSpace(text) != "" && ahead != "" && plaintext.Differs(text, ahead):
+		before, after := textPiece{seg: newSegment([]byte(" ( "))}, textPiece{seg: newSegment([]byte(" )"))}
+		return append(append([]textPiece{before}, address...), after)
+	}
+	return []textPiece{{kind: textLinkEnd, address: address}}
+}
+
+// staticText joins the segments of pieces.
+func staticText(pieces []textPiece) string {
+	var text []byte
+	for _, p := range pieces {
+		if p.seg != nil {
+			text = append(text, p.seg.text...)
+		}
+	}
+	return string(text)
 }
 
 // pieces cuts a text at its placeholders.
@@ -205,18 +239,28 @@ func (c *textConverter) fill(text, page *body, skeleton []textPiece) {
 				value = []byte(html.UnescapeString(string(value)))
 			}
 			if t.pre {
-				text.appendOwn(appendClean(nil, value))
+				text.appendOwn(value)
 				continue
 			}
-			words := bytes.Fields(appendClean(nil, value))
-			if (pending || startsWithSpace(value)) && !text.endsWithSpace() {
-				text.appendOwn([]byte(" "))
-			}
-			text.appendOwn(bytes.Join(words, []byte(" ")))
+			lead := (pending || startsWithSpace(value)) && !text.endsWithSpace()
+			lo := len(text.own)
+			text.own = appendWords(text.own, value, lead)
+			text.pieces = append(text.pieces, piece{lo: lo, hi: len(text.own)})
 			last, _ := utf8.DecodeLastRune(value)
 			pending = unicode.IsSpace(last)
 		}
 	}
+}
+
+// appendWords appends a value with the white space between its words made one space, as HTML shows it, and perhaps one before.
+func appendWords(dst, value []byte, space bool) []byte {
+	for word := range bytes.FieldsSeq(value) {
+		if space {
+			dst = append(dst, ' ')
+		}
+		dst, space = append(dst, word...), true
+	}
+	return dst
 }
 
 func startsWithSpace(s []byte) bool {

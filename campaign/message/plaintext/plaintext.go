@@ -70,6 +70,13 @@ func Address(text, address string) string {
 	return " ( " + address + " )"
 }
 
+// Differs reports whether the text of a link can be no address that begins like this. A scheme alone says nothing.
+func Differs(text, begin string) bool {
+	text, begin = bare(strings.TrimSpace(text)), bare(begin)
+	n := min(len(text), len(begin))
+	return !strings.HasSuffix(begin, ":") && !strings.HasSuffix(begin, ":/") && text[:n] != begin[:n]
+}
+
 // bare is an address without what a person leaves out.
 func bare(address string) string {
 	for _, prefix := range []string{"https://", "http://", "mailto:", "tel:"} {

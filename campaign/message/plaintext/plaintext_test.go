@@ -31,3 +31,17 @@ func TestTokens(t *testing.T) {
 		}
 	}
 }
+
+func TestDiffers(t *testing.T) {
+	for _, c := range []struct {
+		text, begin string
+		want        bool
+	}{
+		{"Unsubscribe", "https://e.example/u?", true}, {"e.example/u?x=1", "https://e.example/u?x=", false}, {"e.example", "https://e.example/", false},
+		{"e.example", "https://", false}, {"a@e.example", "mailto:", false}, {"a", "/b", true},
+	} {
+		if got := Differs(c.text, c.begin); got != c.want {
+			t.Errorf("%q, %q: %v", c.text, c.begin, got)
+		}
+	}
+}
