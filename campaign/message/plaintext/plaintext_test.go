@@ -23,6 +23,14 @@ func TestTokens(t *testing.T) {
 		{"bold", `<b>a</b> <b> b </b>c<strong></strong><b><p>d</p></b>`, "*a* *b* c\n\nd"},
 		{"Outlook", `<!--[if mso]>no<![endif]--><!--[if !mso]><!-->yes<!--<![endif]--><noscript>too</noscript>`, "yestoo"},
 		{"a rule", `a<hr>b`, "a\n\n---\n\nb"},
+		{"short cells with blocks", `<table><tr><th><p>Item</p></th><th><h3>Price</h3></th></tr><tr><td>Tea</td><td><div>$1</div></td></tr></table><p>x</p>`, "Item Price\nTea $1\n\nx"},
+		{"columns", `<table><tr><td><h3>One</h3><p>a</p></td><td><h3>Two</h3><p>b</p></td></tr></table>`, "One\n\na\n\nTwo\n\nb"},
+		{"long columns", `<table><tr><td><p>A paragraph that is longer than what a cell of prices has</p></td><td><p>b</p></td></tr></table>`, "A paragraph that is longer than what a cell of prices has\n\nb"},
+		{"hidden on all media", `<style media="all">@import url("https://e.example/css?f=A:wght@400;700"); .pre{display:none}</style><style media=print>p{}.q{display:none}</style><span class=pre>no</span><p class=q>yes</p>`, "yes"},
+		{"hidden by opacity", `<div style="opacity:0.0">no</div><div style="opacity:0.5">yes</div><div style="max-height:0em;overflow:hidden">no</div>`, "yes"},
+		{"pictures side by side", `<a href="https://e.example/a"><img src=a alt="A one"></a><a href="https://e.example/b"><img src=b alt=B></a>(<img src=c alt=C>)x<img src=d alt=D>y`,
+			"A one ( https://e.example/a ) B ( https://e.example/b )(C)x D y"},
+		{"boxes side by side", `<div style="display:inline-block">A</div><div style="display:inline-block">B</div><a style="display:inline-block">C</a><a style="display:inline-block">D</a><span style="display:inline-block">E</span>F`, "A B C D EF"},
 		{"bullets off", `<ul style="list-style:none"><li>a<li>b</ul>`, "a\nb"},
 	} {
 		tokens, err := Tokens(c.page)

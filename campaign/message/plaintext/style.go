@@ -43,7 +43,7 @@ func (w *writer) displayOf(n *html.Node) display {
 	}
 	style := declarations(attribute(n, "style"))
 	switch value := style["display"]; {
-	case value == "none", style["visibility"] == "hidden", style["mso-hide"] == "all" && style["max-height"] == "0":
+	case value == "none", style["visibility"] == "hidden", zero(style["opacity"]), style["mso-hide"] == "all" && style["max-height"] == "0":
 		return none
 	case zero(style["max-height"]) && style["overflow"] == "hidden", zero(style["height"]) && style["overflow"] == "hidden" && zero(style["width"]):
 		return none
@@ -55,7 +55,26 @@ func (w *writer) displayOf(n *html.Node) display {
 	return d
 }
 
-func zero(length string) bool { return length == "0" || length == "0px" }
+// zero says whether a value is 0, with a unit or without.
+func zero(value string) bool {
+	number := strings.TrimRight(value, "abcdefghijklmnopqrstuvwxyz%")
+	return number != "" && strings.Trim(number, "0.") == ""
+}
+
+// isBox says whether an inline element looks like a block beside another: no reader sees its words touch those beside it.
+func (w *writer) isBox(n *html.Node) bool {
+	switch displays[n.DataAtom] {
+	case block, paragraph:
+		return true
+	}
+	switch declarations(attribute(n, "style"))["display"] {
+	case "table-cell", "inline-table", "inline-flex":
+		return true
+	case "inline-block":
+		return n.DataAtom == atom.A
+	}
+	return false
+}
 
 // declarations reads the value of a style attribute. What a browser that does not know !important would drop does not matter.
 func declarations(style string) map[string]string {
@@ -117,10 +136,10 @@ var (
 func hiddenSelectors(doc *html.Node) map[string]bool {
 	var hidden map[string]bool
 	for n := range doc.Descendants() {
-		if n.DataAtom != atom.Style || n.FirstChild == nil || attribute(n, "media") != "" {
+		if n.DataAtom != atom.Style || n.FirstChild == nil || !everywhere(attribute(n, "media")) {
 			continue
 		}
-		for _, rule := range cssRule.FindAllStringSubmatch(topLevel(cssComment.ReplaceAllString(n.FirstChild.Data, "")), -1) {
+		for _, rule := range cssRule.FindAllStringSubmatch(topLevel(atURL.ReplaceAllString(cssComment.ReplaceAllString(n.FirstChild.Data, ""), "@import ")), -1) {
 			if declarations(rule[2])["display"] != "none" {
 				continue
 			}
@@ -136,6 +155,15 @@ func hiddenSelectors(doc *html.Node) map[string]bool {
 	}
 	return hidden
 }
+
+// everywhere says whether a style sheet for such media holds on each screen.
+func everywhere(media string) bool {
+	media = strings.ToLower(strings.TrimSpace(media))
+	return media == "" || media == "all" || media == "screen"
+}
+
+// atURL is the address in an @import, which may hold the signs that end a rule.
+var atURL = regexp.MustCompile(`(?i)@import\s+(?:url\(\s*)?(?:"[^"]*"|'[^']*'|[^\s)'"]*)`)
 
 // topLevel leaves out the blocks of @ rules.
 func topLevel(css string) string {

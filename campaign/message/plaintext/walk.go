@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -23,6 +24,9 @@ type writer struct {
 	pre    int    // <pre> around the place
 	before string // an opening * that waits for its word
 	linked bool   // a link that waits for its word
+	oneRow int    // rows around the place that are one line
+	apart  bool   // a picture or a box ends or begins here: words on its two sides do not touch
+	last   rune   // of the last word
 }
 
 // children writes the children of a node.
@@ -48,14 +52,20 @@ func (w *writer) node(n *html.Node) {
 	if d == none {
 		return
 	}
+	box := d == inline && w.isBox(n)
 	w.endLine(d)
+	w.apart = w.apart || box
 	w.element(n)
+	w.apart = w.apart || box
 	w.endLine(d)
 }
 
 // endLine ends the line where a block begins or ends.
 func (w *writer) endLine(d display) {
 	switch {
+	case d == inline:
+	case w.oneRow > 0:
+		w.space = true
 	case d == block:
 		w.lines(1)
 	case d == paragraph && w.bullet == "" && len(w.indent) == 0, d == paragraph && w.pre > 0:
@@ -72,7 +82,9 @@ func (w *writer) element(n *html.Node) {
 	case atom.Hr:
 		w.word("---")
 	case atom.Img:
+		w.apart = true
 		w.text(attribute(n, "alt"))
+		w.apart = true
 	case atom.A:
 		w.link(n)
 	case atom.B, atom.Strong:
@@ -89,6 +101,8 @@ func (w *writer) element(n *html.Node) {
 		w.space = true
 		w.children(n)
 		w.space = true
+	case atom.Tr:
+		w.row(n)
 	case atom.Ul, atom.Ol, atom.Menu:
 		w.list(n)
 	case atom.Li:
@@ -160,6 +174,7 @@ func (w *writer) link(n *html.Node) {
 		w.word("")
 	}
 	w.tokens = append(w.tokens, Token{LinkEnd, address})
+	w.last = 'z' // of the address, perhaps
 }
 
 // bold writes *words*, if they stand on one line.
@@ -197,10 +212,11 @@ func (w *writer) word(s string) {
 			lead = strings.Repeat("\n", w.breaks)
 		}
 		lead += w.lineStart()
-	case w.space:
+	case w.space, w.apart && isWord(w.last) && isWord(firstRune(s)):
 		lead = " "
 	}
-	w.begun, w.breaks, w.space = true, 0, false
+	w.begun, w.breaks, w.space, w.apart = true, 0, false, false
+	w.last, _ = utf8.DecodeLastRuneInString(s)
 	if w.linked { // what stands before the word does not belong to the link
 		w.write(lead)
 		w.tokens = append(w.tokens, Token{Kind: LinkStart})
