@@ -29,8 +29,8 @@ demo: build ## a thousand real SMTP deliveries to a test server, and a report
 	@BIN=$(BIN) sh testdata/demo.sh
 
 # Go passes testdata by; the packages in it are named.
-TESTED := ./... ./testdata/crash ./testdata/e2e
-ALL := $(TESTED) ./testdata/bench
+TESTED := ./... ./testdata/crash ./testdata/e2e ./testdata/matrix ./testdata/script
+ALL := $(TESTED) ./testdata/bench ./testdata/harness
 
 # No package takes longer than 120 s on two processors that have nothing else to do. The limit is three times that.
 TIMEOUT := 360s
@@ -52,7 +52,7 @@ PORTS := darwin freebsd windows
 
 .PHONY: vet-portable
 vet-portable: ## vet for the systems other than Linux
-	@for os in $(PORTS); do echo "GOOS=$$os go vet"; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... ./testdata/e2e || exit 1; done
+	@for os in $(PORTS); do echo "GOOS=$$os go vet"; CGO_ENABLED=0 GOOS=$$os $(GO) vet ./... ./testdata/e2e ./testdata/matrix ./testdata/script || exit 1; done
 
 .PHONY: crash
 crash: ## kill -9 KILLS (3000) times, power cuts, two controls: prints the table

@@ -12,6 +12,7 @@ import (
 
 // Addresses that would put something into the envelope that does not belong there are no addresses.
 func TestHostileAddresses(t *testing.T) {
+	t.Parallel()
 	port, w := startSink(t, sink.Options{})
 	wire := newTap(t, port)
 	s := newSite(t, wire.port)

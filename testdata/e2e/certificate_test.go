@@ -57,6 +57,7 @@ func TestCertificateExpires(t *testing.T) {
 
 // A certificate can be made out to anything.
 func TestHostileCertificate(t *testing.T) {
+	t.Parallel()
 	const evil = "x\x1b[2J\x07.example"
 	certificate := sign(t, x509.Certificate{Subject: pkix.Name{CommonName: evil + "\u202e", Organization: []string{evil}}, DNSNames: []string{evil}, IsCA: true}, nil)
 	server := &rogue{greeting: "220 hello", reply: func(string, []string) string { return "" }, tls: &tls.Config{Certificates: []tls.Certificate{*certificate}}}

@@ -15,6 +15,7 @@ import (
 // the test does the same thing from the other side, and sets all the times that are written down. Within a process time
 // is told by the clock that is never set.
 func TestClockIsSet(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		by   time.Duration

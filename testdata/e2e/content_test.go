@@ -19,6 +19,7 @@ import (
 // Whatever stands in a list or a template: each recipient gets one message, with the header fields of all the others,
 // and reads the text in it.
 func TestHostileContent(t *testing.T) {
+	t.Parallel()
 	const smuggled = "\r\n.\r\nMAIL FROM:<eve@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nsubject: evil\r\n\r\nevil\r\n.\r\n"
 	maildir := filepath.Join(t.TempDir(), "maildir")
 	port, w := startSink(t, sink.Options{Dir: maildir})

@@ -8,8 +8,10 @@ import (
 
 // Every recipient gets one message, by the record of our own server and of one that we did not write.
 func TestDeliverToEveryone(t *testing.T) {
+	t.Parallel()
 	const n = 2000
 	t.Run("sink", func(t *testing.T) {
+		t.Parallel()
 		port, w := startSink(t, sink.Options{})
 		s := newSite(t, port)
 		s.writeList(n)
@@ -23,6 +25,7 @@ func TestDeliverToEveryone(t *testing.T) {
 		checkOnce(t, n, w.taken, s.states())
 	})
 	t.Run("smtp-sink", func(t *testing.T) {
+		t.Parallel()
 		port, record := startPostfixSink(t)
 		s := newSite(t, port)
 		s.writeList(n)

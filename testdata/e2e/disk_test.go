@@ -19,6 +19,7 @@ import (
 // everyone who was sent to and whose fate could not be written down, and when the disk is well again the same command
 // comes to the end.
 func TestDiskFails(t *testing.T) {
+	t.Parallel()
 	library := faultLibrary(t)
 	const n = 30
 	// How much there is to fail.
@@ -94,6 +95,7 @@ func TestDiskFails(t *testing.T) {
 
 // A disk that is well again after a moment costs nothing but time.
 func TestDiskFailsForAMoment(t *testing.T) {
+	t.Parallel()
 	library := faultLibrary(t)
 	for _, variable := range []string{"FAULT_WRITE=1", "FAULT_SYNC=1"} {
 		t.Run(variable, func(t *testing.T) {

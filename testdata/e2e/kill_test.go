@@ -11,6 +11,7 @@ import (
 // kill -9 in the middle, again and again, until the rest is through: nobody gets two, nobody is forgotten, and no more
 // are in doubt than two for each connection and kill.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	const n, connections = 2000, 10
 	port, w := startSink(t, sink.Options{Latency: time.Millisecond})
 	s := newSite(t, port)

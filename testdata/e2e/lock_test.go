@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mailblast/sender/sink"
+	"mailblast/testdata/harness"
 )
 
 // Whoever finds the queue locked waits, at the start and in the middle, and goes on.
@@ -53,6 +54,7 @@ func TestQueueLocked(t *testing.T) {
 // A signal ends the waiting for a locked queue: one before anything is sent, two when there is something to write down,
 // whose recipients the log then names.
 func TestInterruptedWhileLocked(t *testing.T) {
+	t.Parallel()
 	t.Run("at the start", func(t *testing.T) {
 		t.Parallel()
 		port, w := startSink(t, sink.Options{})
@@ -119,7 +121,7 @@ func (s *site) hold() (release func()) {
 func (s *site) opened(p *process) {
 	s.t.Helper()
 	fds := fmt.Sprintf("/proc/%d/fd", p.Process.Pid)
-	if !eventually(func() bool {
+	if !harness.Eventually(func() bool {
 		entries, _ := os.ReadDir(fds)
 		return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 			to, _ := os.Readlink(filepath.Join(fds, e.Name()))

@@ -11,6 +11,7 @@ import (
 
 // A server whose name is not known: a few tries, then 4 with what to look at, and nothing is lost.
 func TestUnknownHost(t *testing.T) {
+	t.Parallel()
 	library := faultLibrary(t)
 	for _, how := range []string{"none", "again"} {
 		t.Run(how, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 // Whatever a server, a certificate, a list, a file's name or the queue says: nothing of it steers a terminal or a
 // spreadsheet.
 func TestHostileOutput(t *testing.T) {
+	t.Parallel()
 	const evil = "\x1b]0;pwned\x07\x1b[2J\x1b[31m\u009b31m\x9b32m\x7f\b\u202egpj\u2066x\u2028y\u0085z\r"
 	server := &rogue{greeting: "220 " + evil, reply: func(line string, _ []string) string {
 		switch {

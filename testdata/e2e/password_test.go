@@ -11,14 +11,18 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"mailblast/testdata/harness"
 )
 
 // The password is nowhere but in the environment and on the way to the server: not in a file, not in what is said, not
 // in the arguments of the process, in none of its forms, however a run ends.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	const user, password, wrong = "ada", "canary-3f9a7!d81", "canary-0b5c2?e64"
 	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5"} {
 		t.Run(mechanism, func(t *testing.T) {
+			t.Parallel()
 			var accept atomic.Bool
 			server := &rogue{greeting: "220 hello", data: make(chan struct{}, 100)}
 			server.reply = func(line string, before []string) string {
@@ -94,7 +98,7 @@ func TestCanary(t *testing.T) {
 			p := s.process("send", "secure.yaml", "--log-format", "json")
 			p.Env = append(p.Env, "SMTP_PASSWORD="+password)
 			p.start()
-			begun := eventually(func() bool { return server.heard("DATA") > 0 })
+			begun := harness.Eventually(func() bool { return server.heard("DATA") > 0 })
 			cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Process.Pid))
 			if err != nil || !bytes.Contains(cmdline, []byte("secure.yaml")) {
 				t.Errorf("%q, %v", cmdline, err)

@@ -18,6 +18,7 @@ import (
 
 // A queue that cannot be written is a clear error, with its place, before anything is sent.
 func TestNoPermission(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, db, want string
 		prepare        func(dir string) error

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mailblast/testdata/harness"
 )
 
 // startPostfixSink starts the test server of Postfix, which writes each message to a file of its own. record reads
@@ -50,7 +52,7 @@ func startPostfixSink(t *testing.T) (port int, record func() map[string]int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	if !eventually(func() bool { return listens(fmt.Sprint("127.0.0.1:", port)) }) {
+	if !harness.Eventually(func() bool { return harness.Listens(fmt.Sprint("127.0.0.1:", port)) }) {
 		t.Fatal("smtp-sink does not listen")
 	}
 	return port, func() map[string]int {

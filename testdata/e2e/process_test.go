@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // A process is a command that runs beside the test, and what it has said so far.
@@ -81,15 +80,4 @@ func (p *process) end() (code int, said string) {
 func (p *process) kill() bool {
 	p.Process.Kill()
 	return p.Wait() != nil && p.ProcessState.ExitCode() < 0
-}
-
-// eventually tells whether something comes true, within three times as long as it may take until a run tells again what
-// it has found out.
-func eventually(ok func() bool) bool {
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
 }

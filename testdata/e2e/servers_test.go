@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailblast/sender/sink"
+	"mailblast/testdata/harness"
 )
 
 // One of two servers goes away in the middle of a campaign: the other takes its messages, nobody gets two, and the
@@ -161,7 +162,7 @@ func TestDoubtGoesBackToItsServer(t *testing.T) {
 	over("one", "two")
 	p := s.process("send", "small.yaml")
 	p.start()
-	eventually(func() bool { return took[0].count() >= 30 && took[1].count() >= 30 })
+	harness.Eventually(func() bool { return took[0].count() >= 30 && took[1].count() >= 30 })
 	p.kill()
 
 	if code := s.run("retry", "small", "--failed"); code != 0 { // nobody, but those in doubt are found

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	_ "github.com/mattn/go-sqlite3"
+
+	"mailblast/testdata/harness"
 )
 
 // A site is a folder with a queue and the demo campaign, and the server that it sends to.
@@ -25,14 +27,11 @@ type site struct {
 func newSite(t *testing.T, port int) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), port: port}
-	if err := copyDemo(s.dir); err != nil {
+	if err := harness.CopyDemo(s.dir); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
-
-// copyDemo lays the demo campaign at dir.
-func copyDemo(dir string) error { return os.CopyFS(dir, os.DirFS("../demo")) }
 
 // write lays files into the site's folder.
 func (s *site) write(files map[string]string) {

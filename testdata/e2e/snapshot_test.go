@@ -13,6 +13,7 @@ import (
 
 // What was changed or removed after send does not matter to resume: everyone gets what the first one got.
 func TestChangedBeforeResume(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		change func(path string) error

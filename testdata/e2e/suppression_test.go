@@ -13,6 +13,7 @@ import (
 // Whoever is put on the suppression list while a campaign is sent, by another process, is not sent to, even if the run
 // has claimed everybody by then. Nothing is said of the two that have begun.
 func TestSuppressWhileSending(t *testing.T) {
+	t.Parallel()
 	const n, late = 24, 2
 	var s *site
 	port, w := startSink(t, sink.Options{OnAccept: atMessage(1, func() {

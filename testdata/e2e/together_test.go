@@ -10,6 +10,7 @@ import (
 
 // Whatever is started at the same time, each campaign is sent by one process, once.
 func TestAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		runs  [][]string

@@ -1,4 +1,5 @@
-package e2e
+// Package script tests every command by scripts, the .txtar files beside it.
+package script
 
 import (
 	"context"
@@ -19,7 +20,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mailblast/sender/sink"
+	"mailblast/testdata/harness"
 )
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // The scripts run every command as a user does. They have some commands of their own:
 //
@@ -31,14 +35,14 @@ import (
 //	waitport ADDRESS                                          wait until somebody listens there
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "../script",
+		Dir: ".",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("XDG_STATE_HOME", "")
 			env.Setenv("MAILBLAST_DB", filepath.Join(env.WorkDir, "state", "queue.db"))
 			env.Setenv("NO_COLOR", "1")
-			env.Setenv(raceOptions, os.Getenv(raceOptions))
-			return copyDemo(filepath.Join(env.WorkDir, "demo"))
+			env.Setenv(harness.RaceOptions, os.Getenv(harness.RaceOptions))
+			return harness.CopyDemo(filepath.Join(env.WorkDir, "demo"))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"sink": cmdSink, "taken": cmdTaken, "exits": cmdExits, "wait4": cmdWaitStatus, "waitport": cmdWaitPort},
 	})
@@ -119,20 +123,11 @@ func cmdWaitStatus(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdWaitPort(ts *testscript.TestScript, _ bool, args []string) {
-	await(ts, func() bool { return listens(args[0]) })
+	await(ts, func() bool { return harness.Listens(args[0]) })
 }
 
 func await(ts *testscript.TestScript, ok func() bool) {
-	if !eventually(ok) {
+	if !harness.Eventually(ok) {
 		ts.Fatalf("waited too long")
 	}
-}
-
-// listens tells whether somebody takes connections at an address.
-func listens(address string) bool {
-	conn, err := net.Dial("tcp", address)
-	if err == nil {
-		conn.Close()
-	}
-	return err == nil
 }

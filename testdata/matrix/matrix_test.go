@@ -1,4 +1,5 @@
-package e2e
+// Package matrix tests what becomes of a recipient when a server lies, at every stage.
+package matrix
 
 import (
 	"errors"
