@@ -62,8 +62,10 @@ func (c *textConverter) convert(text, page *body) error {
 		id := -1
 		if p.seg != nil {
 			id = p.seg.id
-		} else if isBlank(page.source(p)) {
+		} else if source := page.source(p); len(source) == 0 {
 			id = -2
+		} else if isBlank(source) {
+			id = -3
 		}
 		c.key = append(c.key, byte(id), byte(id>>8), byte(id>>16))
 	}
@@ -92,14 +94,18 @@ func (c *textConverter) convert(text, page *body) error {
 	return nil
 }
 
-// withPlaceholders is the page with a placeholder for each value that is not blank, but for those that shape it.
+// withPlaceholders is the page with a placeholder for each value that is not blank, but for those that shape it. White space
+// alone is one space, whatever it is, so that it is the same in a skeleton that others use.
 func (c *textConverter) withPlaceholders(page *body, shaping []int) string {
 	var doc strings.Builder
 	for i, p := range page.pieces {
-		if source := page.source(p); p.seg != nil || isBlank(source) || slices.Contains(shaping, i) {
+		switch source := page.source(p); {
+		case p.seg != nil, slices.Contains(shaping, i):
 			doc.Write(source)
-		} else {
+		case !isBlank(source):
 			fmt.Fprintf(&doc, "%s%dz", c.placeholder, i)
+		case len(source) > 0:
+			doc.WriteByte(' ')
 		}
 	}
 	return doc.String()

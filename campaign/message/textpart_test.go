@@ -81,3 +81,48 @@ func TestDerivedTextFollowsConditions(t *testing.T) {
 		t.Errorf("%d skeletons are kept", n)
 	}
 }
+
+// The text for a recipient does not depend on those before.
+func FuzzDerivedTextOfTheNext(f *testing.F) {
+	m := mustCompile(f, map[string]string{
+		"newsletter.html": `<style>{{ if eq .city "hide" }}.x{display:none}{{ end }}</style><div class="{{ .first_name }}">{{ .city }}<b>{{ .first_name }}</b>s</div>` +
+			`<p> {{ .city }} <a href="{{ .items }}">{{ .first_name }}</a>, <a href=" https://example.com/{{ .city }} ">https://example.com/{{ .first_name }}</a>.</p>` +
+			`<ol start="{{ .items }}"><li>{{ .city }}</li>{{ range split ";" .items }}<li><img alt="{{ . }}">{{ . }}</li>{{ end }}</ol>` +
+			`<table><tr><td><p>{{ .first_name }}</p></td><td><p>{{ .city }}</p></td></tr></table><pre>{{ .items }}
+ {{ .city }}</pre><p style="display:{{ .items }}">{{ .items }}</p>{{ if .city }}<p>{{ .city }}{{ .first_name }}</p>{{ end }}`,
+	})
+	for _, seed := range [][6]string{
+		{"Ada", "Rome", "https://example.com/a", "Zoë", "Köln", "https://example.com/b"},
+		{"https://example.com/a", "x", "https://example.com/a", "One", "x", "https://example.com/a"},
+		{"One", "Rome", "https://example.com/a", "https://example.com/a", "Rome", "https://example.com/a"},
+		{"Rome", "Rome", "a;b", "Rome ", " Rome", "a;b"},
+		{"", "", "", "Ada", "Rome", "x"}, {"Ada", "Rome", "x", " ", "\t", " \n "},
+		{" Ada ", "\u00a0Rome", "a\n  b", "Ada", "Rome", "a b"}, {"x", "hide", "none", "y", "Rome", "block"},
+		{"Ada", "Rome", "\u00a0", "Ada", "Rome", "\u0085"}, {"Ada", "Rome", " \n\n ", "Ada", "Rome", " "}, {"Ada", "", "x", "Ada", " ", "x"},
+		{"<b>", "&amp;", "3", "*", "&nbsp;", "7"}, {"mailto:a@example.com", "a@example.com", "tel:1", "\u200b", "\u00ad", "\u200c\u034f"},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3], seed[4], seed[5])
+	}
+	used := m.Composer() // for all the pairs that come, so that many came before
+	f.Fuzz(func(t *testing.T, name, city, items, nextName, nextCity, nextItems string) {
+		reused, next := m.Composer(), testRow(nextName, nextCity, nextItems)
+		for _, c := range []*Composer{reused, used} {
+			if _, err := c.Compose(testRow(name, city, items)); err != nil {
+				return // a value that no message may have
+			}
+		}
+		fresh, err := m.Composer().Compose(next)
+		if err != nil {
+			if _, again := reused.Compose(next); again == nil {
+				t.Fatal("refused when it is the first only:", err)
+			}
+			return
+		}
+		want := decodedParts(t, joined(fresh))[0]
+		for _, c := range []*Composer{reused, reused, used} {
+			if got := composed(t, c, next)[0]; got != want {
+				t.Fatalf("after others:\n%q\nalone:\n%q", got, want)
+			}
+		}
+	})
+}
