@@ -24,6 +24,12 @@ func TestTokens(t *testing.T) {
 		{"Outlook", `<!--[if mso]>no<![endif]--><!--[if !mso]><!-->yes<!--<![endif]--><noscript>too</noscript>`, "yestoo"},
 		{"a rule", `a<hr>b`, "a\n\n---\n\nb"},
 		{"short cells with blocks", `<table><tr><th><p>Item</p></th><th><h3>Price</h3></th></tr><tr><td>Tea</td><td><div>$1</div></td></tr></table><p>x</p>`, "Item Price\nTea $1\n\nx"},
+		{"bullets in cells", `<table><tr><td>&bull;</td><td><p>A point that is long enough to be on a line of its own</p><p>x</p></td></tr><tr><td style="display:none">x</td><td><p>2.</p></td><td>b<br>c</td></tr></table>`,
+			"• A point that is long enough to be on a line of its own\n\nx\n\n2. b\nc"},
+		{"nothing but joiners", `<p>a</p><p> <span>&zwnj;</span></p><p>b</p>`, "a\n\nb"},
+		{"white space kept by a style", `<p>x</p><div style="white-space: pre-wrap">a
+  b</div>`, "x\n\na\n  b"},
+		{"buttons", `<button>A</button><button>B</button>`, "A B"},
 		{"columns", `<table><tr><td><h3>One</h3><p>a</p></td><td><h3>Two</h3><p>b</p></td></tr></table>`, "One\n\na\n\nTwo\n\nb"},
 		{"long columns", `<table><tr><td><p>A paragraph that is longer than what a cell of prices has</p></td><td><p>b</p></td></tr></table>`, "A paragraph that is longer than what a cell of prices has\n\nb"},
 		{"hidden on all media", `<style media="all">@import url("https://e.example/css?f=A:wght@400;700"); .pre{display:none}</style><style media=print>p{}.q{display:none}</style><span class=pre>no</span><p class=q>yes</p>`, "yes"},

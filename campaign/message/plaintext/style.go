@@ -61,10 +61,19 @@ func zero(value string) bool {
 	return number != "" && strings.Trim(number, "0.") == ""
 }
 
+// keepsSpace says whether an element's style keeps its white space as <pre> does.
+func keepsSpace(n *html.Node) bool {
+	value := declarations(attribute(n, "style"))["white-space"]
+	return strings.HasPrefix(value, "pre") || value == "break-spaces"
+}
+
 // isBox says whether an inline element looks like a block beside another: no reader sees its words touch those beside it.
 func (w *writer) isBox(n *html.Node) bool {
 	switch displays[n.DataAtom] {
 	case block, paragraph:
+		return true
+	}
+	if n.DataAtom == atom.Button {
 		return true
 	}
 	switch declarations(attribute(n, "style"))["display"] {

@@ -12,14 +12,37 @@ import (
 // Longer ones are columns of a layout, which are read one after the other.
 const maxCell = 40
 
+// maxMark is how many characters the bullet or number may have that stands in the first cell of a row before its text.
+const maxMark = 3
+
 // row writes a row of a table: on one line where its cells are short, though they have blocks in them, as those with prices
 // often do.
 func (w *writer) row(n *html.Node) {
-	if w.oneRow == 0 && w.isShort(n) {
+	if w.oneRow > 0 || w.isShort(n) {
 		w.oneRow++
-		defer func() { w.oneRow-- }()
+		w.children(n)
+		w.oneRow--
+		return
 	}
-	w.children(n)
+	begun := false
+	for cell := n.FirstChild; cell != nil; cell = cell.NextSibling {
+		if cell.Type != html.ElementNode || w.displayOf(cell) == none {
+			continue
+		}
+		length, blocks := 0, 0
+		isLine := w.measure(cell, &length, &blocks) && blocks <= 1
+		if begun || !isLine || length == 0 || length > maxMark {
+			begun = begun || !isLine || length > 0
+			w.node(cell)
+			continue
+		}
+		begun = true
+		w.oneRow++
+		w.node(cell)
+		w.oneRow--
+		w.held = true
+	}
+	w.held = false
 }
 
 // isShort says whether at least two cells of a row have text, and each is one short line.

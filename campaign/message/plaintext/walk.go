@@ -27,6 +27,7 @@ type writer struct {
 	oneRow int    // rows around the place that are one line
 	apart  bool   // a picture or a box ends or begins here: words on its two sides do not touch
 	last   rune   // of the last word
+	held   bool   // a bullet or number was written: its text stands beside it
 }
 
 // children writes the children of a node.
@@ -55,7 +56,13 @@ func (w *writer) node(n *html.Node) {
 	box := d == inline && w.isBox(n)
 	w.endLine(d)
 	w.apart = w.apart || box
-	w.element(n)
+	if keepsSpace(n) {
+		w.pre++
+		w.element(n)
+		w.pre--
+	} else {
+		w.element(n)
+	}
 	w.apart = w.apart || box
 	w.endLine(d)
 }
@@ -199,6 +206,10 @@ func (w *writer) bold(n *html.Node) {
 
 // lines sees to it that the next word stands at least so many line ends below the last one.
 func (w *writer) lines(n int) {
+	if w.held {
+		w.space = true
+		return
+	}
 	w.breaks = max(w.breaks, n)
 	w.space = false
 }
@@ -215,7 +226,7 @@ func (w *writer) word(s string) {
 	case w.space, w.apart && isWord(w.last) && isWord(firstRune(s)):
 		lead = " "
 	}
-	w.begun, w.breaks, w.space, w.apart = true, 0, false, false
+	w.begun, w.breaks, w.space, w.apart, w.held = true, 0, false, false, false
 	w.last, _ = utf8.DecodeLastRuneInString(s)
 	if w.linked { // what stands before the word does not belong to the link
 		w.write(lead)
@@ -294,6 +305,9 @@ func isCollapsed(r rune) bool {
 func withoutPadding(s string) string {
 	if !strings.ContainsFunc(s, isInvisible) {
 		return s
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return !isFiller(r) }) {
+		return " "
 	}
 	var out strings.Builder
 	for s != "" {
