@@ -32,9 +32,11 @@ const groupMost = 8
 // those in flight are in doubt.
 //
 // At a Depth of 1 the next message is offered before the present one is sent, so that its envelope travels with the end
-// of that one. Its begin is asked for while the answer is awaited. On a slow disk the answer would come long before the
-// begin is on the disk: there both begins are asked for together, so that a connection waits for the disk once for two
-// messages. At a larger Depth a message is offered when its begin is on the disk.
+// of that one. Its begin is asked for at the same moment, so that the disk has until the answer to the present one, and
+// the connection need not wait for it. These two are the rows that may be sending: the outcome of the message before them
+// was handed to the recorder before. On a slow disk the answer would come long before the begin is on the disk: there the
+// begins of two messages are asked for together, and a connection waits for the disk once for both. At a larger Depth a
+// message is offered when its begin is on the disk.
 //
 // A session is not left before the answer to each message in flight was asked for.
 func (w *worker) pipeline(first *task) {
@@ -117,14 +119,21 @@ func (w *worker) takeUp() {
 			w.pipe = append(w.pipe, t)
 		}
 	}
+	w.askForBegins(depth)
+}
+
+// askForBegins asks for the begins of what was taken up and not asked for. Where several messages wait for the disk
+// together, it asks for none while the begin of one of them is already asked for.
+func (w *worker) askForBegins(depth int) {
 	unsent := w.unsent()
-	if len(unsent) == 0 || unsent[0].kept != nil {
-		return
+	asked := 0
+	for asked < len(unsent) && unsent[asked].kept != nil {
+		asked++
 	}
-	if depth == 1 && !w.engine.recorder.slow.Load() {
-		unsent = unsent[:1]
+	together := depth > 1 || w.engine.recorder.slow.Load()
+	if asked < len(unsent) && !(together && asked > 0) {
+		w.engine.recorder.begin(unsent[asked:]...)
 	}
-	w.engine.recorder.begin(unsent...)
 }
 
 // ready offers t, unless this was done before, and asks the session whether it is to be sent. If it is refused it is in
@@ -163,17 +172,9 @@ func (w *worker) send(t *task) error {
 	return nil
 }
 
-// prepareMore uses the time until the answer. If a message could not be sent behind the others, it asks for the begin
-// of that one, and composes another one ahead.
+// prepareMore uses the time until the answer: if there is a message behind those in flight, it composes another one ahead.
 func (w *worker) prepareMore() {
-	unsent := w.unsent()
-	if len(unsent) == 0 {
-		return
-	}
-	if t := unsent[0]; t.kept == nil && !w.engine.recorder.slow.Load() {
-		w.engine.recorder.begin(t)
-	}
-	if w.prepared.Load() == nil {
+	if len(w.unsent()) > 0 && w.prepared.Load() == nil {
 		w.prepared.Store(w.next())
 	}
 }

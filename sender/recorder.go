@@ -46,7 +46,7 @@ func (r *recorder) begin(tasks ...*task) {
 		r.next.waiting = append(r.next.waiting, t.kept)
 	}
 	r.next.asking++
-	r.signal(r.next.asking == 1 || r.allWait())
+	r.signal(r.next.asking == 1 || r.allAsked())
 }
 
 // finish records what became of a job.
@@ -81,8 +81,8 @@ func (r *recorder) signal(reason bool) {
 	}
 }
 
-// allWait says that all connections wait for begins, so that nobody else will come. The caller holds mu.
-func (r *recorder) allWait() bool {
+// allAsked reports whether all connections have asked for begins, so that there is none to wait for. The caller holds mu.
+func (r *recorder) allAsked() bool {
 	return int64(r.next.asking) >= max(r.engine.opt.Stats.Connections.Load(), 1)
 }
 
@@ -112,7 +112,7 @@ const (
 	// lingerMost bounds how long begins wait for others.
 	lingerMost = 10 * time.Millisecond
 
-	// slowDisk is how long a transaction takes from which on a connection asks for two begins at a time. On a quick disk that
+	// slowDisk is how long a transaction takes from which on a connection asks for two begins at a time. On a fast disk that
 	// takes a tenth off the rate, on one that syncs in 5 ms it adds a half.
 	slowDisk = 2 * time.Millisecond
 )
@@ -126,12 +126,12 @@ func (r *recorder) gather() bool {
 	begun := false
 	for {
 		r.mu.Lock()
-		begins, finishes, allWait, hurry, ended := len(r.next.begins), len(r.next.finishes), r.allWait(), r.hurry, r.ended
+		begins, finishes, allAsked, hurry, ended := len(r.next.begins), len(r.next.finishes), r.allAsked(), r.hurry, r.ended
 		r.mu.Unlock()
 		switch {
 		case ended:
 			return begins+finishes > 0
-		case begins > 0 && (allWait || r.took == 0), begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
+		case begins > 0 && (allAsked || r.took == 0), begins == 0 && finishes > 0 && hurry, finishes >= finishesMost:
 			return true
 		case begins > 0 && !begun:
 			begun = true
