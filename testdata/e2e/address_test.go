@@ -53,7 +53,7 @@ func TestHostileAddresses(t *testing.T) {
 			}
 		}
 	}
-	if len(rcpts) != len(want) || len(w.taken) != len(want) {
-		t.Errorf("the envelopes have %q, taken %v, want %v", rcpts, w.taken, want)
+	if len(rcpts) != len(want) || w.count() != len(want) {
+		t.Errorf("the envelopes have %q, taken %v, want %v", rcpts, w.record(), want)
 	}
 }

@@ -28,10 +28,12 @@ func TestClockIsSet(t *testing.T) {
 			t.Parallel()
 			var s *site
 			var putOff atomic.Int64
+			ready := make(chan struct{})
 			port, w := startSink(t, sink.Options{Fail: []sink.Rule{{
 				Stage: sink.Rcpt, Pattern: regexp.MustCompile(`[05]@`), First: 1, Reply: sink.Reply{Code: 451, Text: "4.7.1 try again later"},
-			}}, OnAccept: atMessage(20, func() { putOff.Store(s.setClock(test.by)) })})
+			}}, OnAccept: atMessage(20, ready, func() { putOff.Store(s.setClock(test.by)) })})
 			s = newSite(t, port)
+			close(ready)
 			recipients := s.small(60, 10, plainSMTP)
 			s.amend("small.yaml", "delivery: {", "delivery: {backoff: 3s..3s, ")
 			p := s.process("send", "small.yaml")

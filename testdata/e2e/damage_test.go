@@ -16,10 +16,12 @@ import (
 func TestDamagedQueue(t *testing.T) {
 	t.Parallel()
 	var p *process
-	port, w := startSink(t, sink.Options{OnAccept: atMessage(20, func() { p.signal(os.Kill) })})
+	ready := make(chan struct{})
+	port, w := startSink(t, sink.Options{OnAccept: atMessage(20, ready, func() { p.signal(os.Kill) })})
 	s := newSite(t, port)
 	recipients := s.small(60, 10, plainSMTP)
 	p = s.process("send", "small.yaml")
+	close(ready)
 	p.start()
 	p.Wait()
 	files := map[string][]byte{}

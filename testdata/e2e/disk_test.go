@@ -77,7 +77,7 @@ func TestDiskFails(t *testing.T) {
 					}
 					doubt := s.judge(w, recipients)
 					for _, to := range doubt {
-						if w.taken[to] > 0 && !strings.Contains(said, to) {
+						if w.record()[to] > 0 && !strings.Contains(said, to) {
 							t.Errorf("%s is in doubt, and the log does not name it", to)
 						}
 					}
@@ -101,7 +101,7 @@ func TestDiskFailsForAMoment(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
 			while := filepath.Join(t.TempDir(), "while")
-			port, w := startSink(t, sink.Options{OnAccept: atMessage(10, func() {
+			port, w := startSink(t, sink.Options{OnAccept: atMessage(10, nil, func() {
 				if err := os.WriteFile(while, nil, 0o600); err != nil {
 					t.Error(err)
 				}

@@ -21,14 +21,15 @@ func TestStoppedForLong(t *testing.T) {
 	t.Parallel()
 	var s *site
 	var first *process
-	stopped := make(chan bool)
-	port, w := startSink(t, sink.Options{OnAccept: atMessage(25, func() {
+	ready, stopped := make(chan struct{}), make(chan struct{})
+	port, w := startSink(t, sink.Options{OnAccept: atMessage(25, ready, func() {
 		s.halt(first)
 		close(stopped)
 	})})
 	s = newSite(t, port)
 	recipients := s.small(80, 10, plainSMTP)
 	first = s.process("send", "small.yaml")
+	close(ready)
 	first.start()
 	<-stopped
 	locks, err := filepath.Glob(filepath.Join(s.dir, "queue.db.locks", "????????????????"))

@@ -36,11 +36,11 @@ func TestKill(t *testing.T) {
 	if code := s.run("send", "campaign.yaml", "--recipients", "list.csv"); code != 0 && code != 3 {
 		t.Errorf("exit code %d", code)
 	}
-	states := s.states()
+	states, taken := s.states(), w.record()
 	doubt := 0
 	for i := range n {
 		address := reader(i)
-		state, times := states[address], w.taken[address]
+		state, times := states[address], taken[address]
 		switch {
 		case state == "in_doubt" && times <= 1:
 			doubt++

@@ -25,12 +25,13 @@ func TestQueueLocked(t *testing.T) {
 		patience = 62 * time.Second // each time
 	}
 	var s *site
-	var middle sync.WaitGroup
-	port, w := startSink(t, sink.Options{OnAccept: atMessage(30, func() {
+	ready, released := make(chan struct{}), make(chan struct{})
+	port, w := startSink(t, sink.Options{OnAccept: atMessage(30, ready, func() {
 		release := s.hold()
-		middle.Go(func() { time.Sleep(patience); release() })
+		time.AfterFunc(patience, func() { release(); close(released) })
 	})})
 	s = newSite(t, port)
+	close(ready)
 	recipients := s.small(60, 10, plainSMTP)
 	if code := s.run("send", "small.yaml", "--limit", "1"); code != 4 {
 		t.Fatalf("exit code %d", code)
@@ -47,7 +48,7 @@ func TestQueueLocked(t *testing.T) {
 	if code, _ := p.end(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	middle.Wait()
+	<-released
 	s.judgeSettled(w, recipients)
 }
 
@@ -81,25 +82,26 @@ func TestInterruptedWhileLocked(t *testing.T) {
 		t.Parallel()
 		var s *site
 		var p *process
-		var release func()
-		port, w := startSink(t, sink.Options{OnAccept: atMessage(20, func() {
-			release = s.hold()
+		ready, held := make(chan struct{}), make(chan func(), 1)
+		port, w := startSink(t, sink.Options{OnAccept: atMessage(20, ready, func() {
+			held <- s.hold()
 			p.signal(syscall.SIGINT, syscall.SIGTERM)
 		})})
 		s = newSite(t, port)
 		recipients := s.small(60, 10, plainSMTP)
 		p = s.process("send", "small.yaml")
+		close(ready)
 		p.start()
 		code, said := p.end()
 		if code != 4 {
 			t.Errorf("exit code %d", code)
 		}
-		release()
+		(<-held)()
 		if code := s.run("resume"); code != 3 {
 			t.Errorf("resume: exit code %d", code)
 		}
 		for _, to := range s.judge(w, recipients) {
-			if w.taken[to] > 0 && !strings.Contains(said, to) {
+			if w.record()[to] > 0 && !strings.Contains(said, to) {
 				t.Errorf("%s is in doubt, and the log does not name it", to)
 			}
 		}

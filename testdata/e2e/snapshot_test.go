@@ -57,6 +57,8 @@ func TestChangedBeforeResume(t *testing.T) {
 				t.Errorf("exit code %d", code)
 			}
 			s.judgeSettled(w, recipients)
+			mu.Lock()
+			defer mu.Unlock()
 			for _, text := range texts {
 				head, body, _ := strings.Cut(text, "\r\n\r\n")
 				if !strings.Contains(head, "Subject: As it was") || !strings.Contains(body, "this is the text as it was") {

@@ -16,7 +16,8 @@ func TestSuppressWhileSending(t *testing.T) {
 	t.Parallel()
 	const n, late = 24, 2
 	var s *site
-	port, w := startSink(t, sink.Options{OnAccept: atMessage(1, func() {
+	ready := make(chan struct{})
+	port, w := startSink(t, sink.Options{OnAccept: atMessage(1, ready, func() {
 		args := []string{"suppress", "add", "@.example.org"}
 		for i := late; i < n; i += 2 {
 			args = append(args, fmt.Sprintf("Reader%d@Example.COM", i))
@@ -29,17 +30,18 @@ func TestSuppressWhileSending(t *testing.T) {
 	s.amend("campaign.yaml", "connections: 10", "connections: 1")
 	s.write(map[string]string{"campaign.yaml": s.read("campaign.yaml") + "delivery: {batch: 1}\n"})
 	s.writeList(n)
+	close(ready)
 	if code := s.run("send", "campaign.yaml", "--recipients", "list.csv"); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	states := s.states()
+	states, taken := s.states(), w.record()
 	for i := range n {
 		address, want := reader(i), "sent"
 		if i >= late && i%2 == 0 {
 			want = "suppressed"
 		}
-		if states[address] != want || (w.taken[address] == 1) != (want == "sent") {
-			t.Errorf("%s is %s, want %s; taken: %v", address, states[address], want, w.taken)
+		if states[address] != want || (taken[address] == 1) != (want == "sent") {
+			t.Errorf("%s is %s, want %s; taken: %v", address, states[address], want, taken)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestAtTheSameTime(t *testing.T) {
 			// The first one comes no further than this before the others have ended.
 			others := make(chan bool)
 			first := make(chan bool)
-			begun := atMessage(1, func() { close(first) })
+			begun := atMessage(1, nil, func() { close(first) })
 			port, w := startSink(t, sink.Options{OnAccept: func(m sink.Message) {
 				begun(m)
 				<-others
@@ -87,9 +87,10 @@ func TestAtTheSameTime(t *testing.T) {
 				t.Errorf("exit code %d", code)
 			}
 		}
+		taken := w.record()
 		for _, to := range recipients {
-			if w.taken[to] != len(names) {
-				t.Errorf("%s was taken %d times", to, w.taken[to])
+			if taken[to] != len(names) {
+				t.Errorf("%s was taken %d times", to, taken[to])
 			}
 		}
 		for _, name := range names {

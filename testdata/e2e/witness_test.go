@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,13 @@ func (w *witness) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.taken)
+}
+
+// record is how often each recipient was sent to.
+func (w *witness) record() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.taken)
 }
 
 // startServer starts a server in this process. Its witness writes a message down before o.OnAccept hears of it.
@@ -60,13 +68,17 @@ func startSink(t *testing.T, o sink.Options) (port int, w *witness) {
 	return server.Addr().(*net.TCPAddr).Port, w
 }
 
-// atMessage is a sink's OnAccept that does something when the server has taken n messages, and has not said so of the
-// last one.
-func atMessage(n int64, do func()) func(sink.Message) {
+// atMessage is a sink's OnAccept that does something when the server has taken n messages, and has not acknowledged the
+// last one. It waits for ready, if that is not nil: what the test sets before it closes ready may be used.
+func atMessage(n int64, ready <-chan struct{}, do func()) func(sink.Message) {
 	var taken atomic.Int64
 	return func(sink.Message) {
-		if taken.Add(1) == n {
-			do()
+		if taken.Add(1) != n {
+			return
 		}
+		if ready != nil {
+			<-ready
+		}
+		do()
 	}
 }
