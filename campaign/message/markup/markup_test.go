@@ -23,7 +23,7 @@ func compile(t testing.TB, source string) page {
 	tree := parse.New("page")
 	tree.Mode = parse.SkipFuncCheck
 	if _, err := tree.Parse(source, "", "", trees); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, each := range trees {
 		each.ParseName = "page"
@@ -93,15 +93,11 @@ func TestEscape(t *testing.T) {
 		{`<a href="{{ if .x }}https://e.example/?{{ else }}/{{ end }}{{ .x }}">`, `a&b`, `<a href="https://e.example/?a%26b">`},
 		{`{{ define "t" }}{{ .x }}{{ end }}<a title="{{ template "t" . }}" href="?{{ template "t" . }}">{{ template "t" . }}</a>`, `"&`,
 			`<a title="&#34;&amp;" href="?%22%26">&#34;&amp;</a>`},
-		{`{{ range .x | printf "%.1s" | len }}{{ end }}<p>{{ len .x }}</p>`, `abc`, ``},
 		{`<img src="cid:a.png"><td style="background:url(&quot;CID:b.png&quot;)"><img srcset="cid:c 1x, cid:d 2x"><v:fill src='{{ if .x }}cid:e{{ end }}'>(cid:42) <a href="?q=cid:7">`, `x`,
 			`<img src="cid:a.png@id"><td style="background:url(&quot;CID:b.png@id&quot;)"><img srcset="cid:c@id 1x, cid:d@id 2x"><v:fill src='cid:e@id'>(cid:42) <a href="?q=cid:7">`},
 		{`<style>.a{background:url( cid:x.png )}</style><td background=cid:y.png>`, ``, `<style>.a{background:url( cid:x.png@id )}</style><td background=cid:y.png@id>`},
 	} {
 		p := compile(t, c.page)
-		if c.want == "" {
-			continue
-		}
 		got, err := p.execute(c.value)
 		if err != nil || len(p.wrong) > 0 || got != c.want {
 			t.Errorf("%s with %q:\n got %s\nwant %s\n%v %v", c.page, c.value, got, c.want, err, p.wrong)
