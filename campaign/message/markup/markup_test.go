@@ -113,6 +113,7 @@ func TestRefused(t *testing.T) {
 		{`<a href="{{ .x }}">`, `VBScript:x`, `scheme "vbscript"`},
 		{`<a href="{{ .x }}">`, `data:text/html,x`, `data: URL`},
 		{`<a href="{{ .x }}">`, `ftp://e.example`, `scheme "ftp"`},
+		{`<a href="{{ .x }}:{{ .y }}">`, `JavaScript`, `scheme "javascript"`},
 		{`<a href="java{{ .x }}">`, `script:alert(1)`, `scheme that the template began`},
 		{`<a href="{{ .x }}">`, `x:y`, `scheme "x"`},
 		{`<p style="color:{{ .x }}">`, `expression(alert(1))`, `expression()`},

@@ -51,6 +51,9 @@ func checkScheme(url string) error {
 		return r
 	}, trimSpace(url))
 	i := strings.IndexAny(url, ":/?#")
+	if i < 0 && isScript(url) { // its colon may stand in the template
+		return fmt.Errorf("is the scheme %q, which may not come from a field", strings.ToLower(url))
+	}
 	if i < 0 || url[i] != ':' || startsPort(url[i+1:]) && strings.Trim(url[:i], "0123456789") != "" && !schemes[strings.ToLower(url[:i])] && !isScript(url[:i]) {
 		return nil
 	}
